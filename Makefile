@@ -1,0 +1,50 @@
+PYTHON ?= python3
+BIN := .venv/bin
+WORKERS ?= 2
+UPGRADE ?=
+
+LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url \
+	--no-emit-find-links --group build $(if $(UPGRADE),--upgrade) pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run test lint check format bench lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## make .venv with what running needs
+	@$(PYTHON) scripts/bootstrap.py runtime
+
+setup-dev: ## make .venv with what tests and checks need too
+	@$(PYTHON) scripts/bootstrap.py dev
+
+run: setup ## run Ops and the reference portal; Ctrl-C stops both
+	@exec $(BIN)/ops-service dev
+
+test: setup-dev ## run every test (ARGS="tests/unit -k fold" narrows it)
+	-@$(BIN)/python -m tests.servers.chromium
+	@$(BIN)/python -m pytest -q -n $(WORKERS) $(ARGS)
+
+lint: setup-dev ## style, formatting, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint ## the same as lint
+
+format: setup-dev ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup-dev ## measure ingest, funnel and rebuild on this machine
+	@for script in bench/ingest.py bench/funnel.py bench/rebuild.py; do \
+		echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+lock: setup-dev ## pin what pyproject.toml asks for (UPGRADE=1 takes newer versions)
+	$(LOCK) --output-file requirements.lock
+	$(LOCK) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean: ## remove the environment and every cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
