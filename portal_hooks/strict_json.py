@@ -1,0 +1,105 @@
+"""Strict JSON: what passes here means the same to every reader and to both databases.
+
+Refused beyond plain RFC 8259: NaN and infinities, integers beyond signed 64 bits, nesting deeper than 32,
+NUL, lone surrogates, duplicate keys, a byte-order mark and anything but UTF-8 (compare I-JSON, RFC 7493).
+"""
+
+import json
+import math
+from typing import Any, Final
+
+MAX_DEPTH: Final = 32
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+_EXACT = 2**53
+
+
+class MalformedJson(ValueError):
+    """The bytes are no JSON that this service reads; the message says why and, where known, where."""
+
+
+def read_json(body: bytes) -> Any:
+    """Parse `body`. Whole-numbered floats within 2**53 become ints: 1.0 and 1 are the same number.
+
+    Raises MalformedJson; its text never holds any of the body.
+    """
+    if body.startswith(b"\xef\xbb\xbf"):
+        raise MalformedJson("the body starts with a byte-order mark; send plain UTF-8")
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedJson(f"the body is not UTF-8 (byte {error.start})") from None
+    try:
+        value = _decode(text)
+    except json.JSONDecodeError as error:
+        raise MalformedJson(f"not JSON: {error.msg} at line {error.lineno} column {error.colno}") from None
+    except RecursionError:
+        raise MalformedJson(f"nested deeper than {MAX_DEPTH}") from None
+    # Both need an escape or many brackets to occur at all, so that most bodies skip the walk.
+    if "\\u" in text or text.count("{") + text.count("[") > MAX_DEPTH:
+        _check(value, "", 0)
+    return value
+
+
+def canonical_json(value: Any) -> str:
+    """One text for equal values: sorted keys, no spaces, characters unescaped."""
+    return _encode(value)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise MalformedJson("an object has the same key twice")
+    return result
+
+
+def _integer(text: str) -> int:
+    # The length is looked at first: int() refuses, slowly or with an error of its own, very long digits.
+    if len(text) > 20 or not _SMALLEST <= (number := int(text)) <= _LARGEST:
+        raise MalformedJson("an integer does not fit 64 bits")
+    return number
+
+
+def _float(text: str) -> float | int:
+    number = float(text)
+    if math.isinf(number):
+        raise MalformedJson("a number is too large")
+    return int(number) if number.is_integer() and abs(number) <= _EXACT else number
+
+
+def _constant(name: str) -> Any:
+    raise MalformedJson(f"{name} is not JSON")
+
+
+def _check(value: Any, pointer: str, depth: int) -> None:
+    if isinstance(value, str):
+        _check_text(value, pointer)
+    elif isinstance(value, dict | list):
+        if depth == MAX_DEPTH:
+            raise MalformedJson(f"nested deeper than {MAX_DEPTH}")
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in items:
+            if isinstance(key, str):
+                _check_text(key, pointer)
+            _check(
+                item,
+                f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}",
+                depth + 1,
+            )
+
+
+def _check_text(text: str, pointer: str) -> None:
+    if "\0" in text:
+        raise MalformedJson(f"a NUL character at {pointer or '(whole)'}")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise MalformedJson(f"a lone surrogate at {pointer or '(whole)'}") from None
+
+
+_decode = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_int=_integer,
+    parse_float=_float,
+    parse_constant=_constant,
+).decode
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
