@@ -1,0 +1,23 @@
+"""Alembic's entry: runs on the caller's connection, or on OPS_DATABASE_URL from the command line."""
+
+import os
+
+from alembic import context
+
+from projections.database import Database
+from projections.tables import metadata
+
+url = os.environ.get("OPS_DATABASE_URL", "sqlite:///var/ops.db")
+connection = context.config.attributes.get("connection")
+
+if context.is_offline_mode():
+    context.configure(url=url, target_metadata=metadata, literal_binds=True)
+    with context.begin_transaction():
+        context.run_migrations()
+elif connection is not None:
+    context.configure(connection=connection, target_metadata=metadata)
+    context.run_migrations()
+else:
+    with Database(url).write() as connection:
+        context.configure(connection=connection, target_metadata=metadata)
+        context.run_migrations()

@@ -1,0 +1,232 @@
+"""Engines, pragmas, and the only place where transactions begin and commit.
+
+`write()` admits one writer at a time on both databases: SQLite by BEGIN IMMEDIATE, PostgreSQL by an advisory
+lock that the transaction holds until it ends. So positions are taken and committed in the same order, and a
+reader that has seen position N has seen everything before it (docs/decisions/0002).
+"""
+
+import fcntl
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from pysqlite3 import dbapi2 as sqlite
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+WRITE_LOCK: Final = 0x6F70735F77726974
+"""Key of PostgreSQL's advisory write lock: "ops_writ" in ASCII."""
+
+BUSY_TIMEOUT_MS: Final = 5_000
+
+# The WAL-reset bug can corrupt a database; fixed in these releases (sqlite.org/wal.html).
+_SAFE_SQLITE: Final = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
+
+_PRAGMAS: Final = {
+    "journal_mode": "wal",
+    "synchronous": 2,
+    "foreign_keys": 1,
+    "busy_timeout": BUSY_TIMEOUT_MS,
+}
+
+
+class DatabaseUnavailable(Exception):
+    """The database is busy, full, restarting or out of reach; the same call may succeed later."""
+
+
+class AlreadyRunning(Exception):
+    """Another process does this task on this database right now."""
+
+
+class DatabaseMisconfigured(Exception):
+    """The database cannot be used as it is set up; the message says how to mend it."""
+
+
+class Database:
+    """One database: `read()` for snapshots, `write()` for changes."""
+
+    def __init__(self, url: str) -> None:
+        """Open nothing yet. Raises DatabaseMisconfigured for a URL that names no supported database."""
+        self.url = parse_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            self._writer = _sqlite_engine(self.url, begin="BEGIN IMMEDIATE", query_only=False)
+            self._reader = _sqlite_engine(self.url, begin="BEGIN", query_only=True)
+        else:
+            self._writer = _postgresql_engine(self.url)
+            self._reader = self._writer.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A read-only snapshot: every query inside sees the same moment.
+
+        Raises DatabaseUnavailable.
+        """
+        with _translated(), self._reader.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """The write transaction, one at a time; durable once this returns without an error.
+
+        Raises DatabaseUnavailable; then nothing of it was committed, or the connection broke during the
+        commit itself and the caller must ask again.
+        """
+        with _translated(), self._writer.begin() as connection:
+            if not self.is_sqlite:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITE_LOCK})
+            yield connection
+
+    @contextmanager
+    def alone(self, task: str) -> Iterator[None]:
+        """Hold `task` for this process until the block ends or the process dies.
+
+        Raises AlreadyRunning when another process holds it.
+        """
+        hold = _hold_file if self.is_sqlite else _hold_advisory_lock
+        with hold(self._writer, task) as held:
+            if not held:
+                raise AlreadyRunning(f"another {task} is running on this database; wait for it to end")
+            yield
+
+    def dispose(self) -> None:
+        """Close all connections."""
+        self._writer.dispose()
+        self._reader.dispose()
+
+
+def parse_url(url: str) -> URL:
+    """The URL with the driver this service uses. Raises DatabaseMisconfigured."""
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except Exception:
+        raise DatabaseMisconfigured("the database URL cannot be read; use sqlite:///var/ops.db") from None
+    if backend == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise DatabaseMisconfigured("the SQLite URL must name a file, such as sqlite:///var/ops.db")
+        return parsed.set(drivername="sqlite+pysqlite")
+    if backend in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    raise DatabaseMisconfigured(f"{backend} is not supported; use sqlite:///… or postgresql://…")
+
+
+def run_many(connection: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Run one statement, with `?` for its parameters, over many rows: the driver's own fast path."""
+    if not rows:
+        return
+    if connection.dialect.name == "postgresql":
+        sql = sql.replace("?", "%s")
+    connection.exec_driver_sql(sql, list(rows))
+
+
+@contextmanager
+def _hold_file(engine: Engine, task: str) -> Iterator[bool]:
+    with Path(f"{engine.url.database}.{task}-lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+@contextmanager
+def _hold_advisory_lock(engine: Engine, task: str) -> Iterator[bool]:
+    with (
+        _translated(),
+        engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+    ):
+        query = text("SELECT pg_try_advisory_lock(hashtext(:task))")
+        held = connection.execute(query, {"task": task}).scalar_one()
+        yield held
+        if held:
+            connection.execute(text("SELECT pg_advisory_unlock(hashtext(:task))"), {"task": task})
+
+
+def _sqlite_engine(url: URL, *, begin: str, query_only: bool) -> Engine:
+    Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    # The driver's own implicit transactions are switched off (isolation_level None): they begin late and
+    # deferred, and a deferred transaction that turns into a writer fails at once when another writes.
+    engine = create_engine(
+        url,
+        module=sqlite,
+        connect_args={
+            "isolation_level": None,
+            "check_same_thread": False,
+            "timeout": BUSY_TIMEOUT_MS / 1000,
+        },
+        pool_size=8,
+        max_overflow=8,
+        pool_timeout=10,
+    )
+    event.listen(engine, "connect", _prepare_sqlite(query_only))
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _prepare_sqlite(query_only: bool) -> Callable[[Any, Any], None]:
+    """Set the pragmas on each new connection and read every one back: SQLite ignores what it cannot do."""
+
+    def prepare(connection: Any, _record: Any) -> None:
+        _require_safe_sqlite()
+        for name, wanted in _PRAGMAS.items():
+            connection.execute(f"PRAGMA {name} = {wanted}").fetchall()
+            (got,) = connection.execute(f"PRAGMA {name}").fetchone()
+            if got != wanted:
+                raise DatabaseMisconfigured(
+                    f"SQLite keeps {name} at {got} instead of {wanted}; put the database on a local disk"
+                )
+        connection.execute("PRAGMA cache_size = -32768")
+        if query_only:
+            connection.execute("PRAGMA query_only = ON")
+
+    return prepare
+
+
+def _require_safe_sqlite() -> None:
+    version = sqlite.sqlite_version_info
+    if not any(
+        version >= fixed and (version[:2] == fixed[:2] or fixed is _SAFE_SQLITE[0]) for fixed in _SAFE_SQLITE
+    ):
+        raise DatabaseMisconfigured(
+            f"SQLite {sqlite.sqlite_version} can corrupt a WAL database; install pysqlite3 0.6.1 or later"
+        )
+
+
+def _postgresql_engine(url: URL) -> Engine:
+    return create_engine(
+        url,
+        pool_size=8,
+        max_overflow=8,
+        pool_timeout=10,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 5, "application_name": "ops-service"},
+    )
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn the drivers' passing failures into DatabaseUnavailable; real faults stay what they are."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, InternalError, PoolTimeout) as error:
+        raise DatabaseUnavailable(_reason(error)) from error
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise DatabaseUnavailable(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    return str(cause).splitlines()[0] if str(cause) else type(cause).__name__

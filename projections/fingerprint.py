@@ -1,0 +1,81 @@
+"""Is the table built by today's logic? A hash of what decides a row's content, compared with the stored one.
+
+Comments, docstrings and layout do not count: the hash is taken over the syntax trees.
+"""
+
+import ast
+import hashlib
+import inspect
+from collections.abc import Iterator
+from functools import cache
+from types import ModuleType
+from typing import Any, Final, Literal
+
+from sqlalchemy import Connection, insert, select, update
+
+from portal_hooks import contract
+from projections import onboarding, sessions
+from projections.tables import onboard_sessions, projection_state
+
+PROJECTION: Final = "onboard_sessions"
+
+_LOGIC: Final[tuple[ModuleType, ...]] = (onboarding, sessions)
+
+
+@cache
+def fingerprint() -> str:
+    """The fingerprint of the fold, the stage map and the table, as this code has them."""
+    digest = hashlib.sha256()
+    for module in _LOGIC:
+        digest.update("".join(_canonical(ast.parse(inspect.getsource(module)))).encode())
+    digest.update(repr(list(contract.STAGE_OF.items())).encode())
+    digest.update(repr([(column.name, str(column.type)) for column in onboard_sessions.columns]).encode())
+    return digest.hexdigest()[:16]
+
+
+def stored_fingerprint(connection: Connection) -> str | None:
+    """The fingerprint of the logic that built the rows; None before the first."""
+    query = select(projection_state.c.fingerprint).where(projection_state.c.projection == PROJECTION)
+    return connection.execute(query).scalar()
+
+
+def freshness(connection: Connection) -> Literal["current", "stale"]:
+    """`stale` when the rows were built by other logic: run ops-rebuild-projections."""
+    return "current" if stored_fingerprint(connection) == fingerprint() else "stale"
+
+
+def claim(connection: Connection) -> None:
+    """Note today's logic as the one that builds the rows, where none is noted yet."""
+    if stored_fingerprint(connection) is None:
+        row = {"projection": PROJECTION, "fingerprint": fingerprint()}
+        connection.execute(insert(projection_state).values(row))
+
+
+def record(connection: Connection, **values: Any) -> None:
+    """Store columns of the projection's state, inside the caller's write transaction."""
+    claim(connection)
+    where = projection_state.c.projection == PROJECTION
+    connection.execute(update(projection_state).where(where).values(**values))
+
+
+def _canonical(node: ast.AST) -> Iterator[str]:
+    """The tree as text, alike on every Python version: empty fields, positions and docstrings left out."""
+    yield type(node).__name__
+    yield "("
+    for name, value in ast.iter_fields(node):
+        if name == "body" and isinstance(value, list):
+            value = [item for item in value if not _is_text(item)]
+        if value is None or value == [] or name == "ctx":
+            continue
+        yield name + "="
+        for item in value if isinstance(value, list) else [value]:
+            yield from (_canonical(item) if isinstance(item, ast.AST) else (repr(item), ","))
+    yield ")"
+
+
+def _is_text(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )

@@ -1,0 +1,208 @@
+"""The event log: append without duplicates, read in order."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, Select, case, func, null, select, text
+
+from portal_hooks.contract import Envelope
+from projections.database import run_many
+from projections.onboarding import RANK, TYPES_WITH_FACTS, Event, effective_at
+from projections.tables import webhook_events
+
+LOG: Final = webhook_events.c
+
+
+class Delivery(NamedTuple):
+    """An authenticated event on its way into the log."""
+
+    source: str
+    received_at: int
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a delivery. `position` is the first one's for duplicates and conflicts."""
+
+    status: Literal["created", "duplicate", "conflict"]
+    event_id: str
+    position: int
+
+
+class LoggedEvent(NamedTuple):
+    """An event as the fold wants it, and where it stands in the log."""
+
+    position: int
+    session_id: str
+    event: Event
+
+
+_INSERT = (
+    "INSERT INTO webhook_events (position, source, event_id, event_type, session_id, occurred_at,"
+    " effective_at, received_at, domain, payload, content_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+Known = dict[tuple[str, str], tuple[int, bytes]]
+
+
+def append(connection: Connection, deliveries: Sequence[Delivery]) -> tuple[list[Receipt], list[LoggedEvent]]:
+    """Append what is new, inside the caller's write transaction.
+
+    Returns a receipt for each delivery, in order, and the events that were created.
+    """
+    known = _known(connection, deliveries)
+    fresh = _fresh(known, deliveries)
+    positions = _next_positions(connection, len(fresh))
+    receipts, created, rows = [], [], []
+    for delivery in deliveries:
+        envelope = delivery.envelope
+        key = (delivery.source, envelope.event_id)
+        if key in known:
+            position, content_hash = known[key]
+            same = content_hash == envelope.content_hash
+            receipts.append(Receipt("duplicate" if same else "conflict", envelope.event_id, position))
+            continue
+        position = next(positions)
+        known[key] = (position, envelope.content_hash)
+        at = effective_at(envelope.occurred_at, delivery.received_at)
+        rows.append((position, *_columns(delivery, at)))
+        created.append(_logged(position, delivery, at))
+        receipts.append(Receipt("created", envelope.event_id, position))
+    run_many(connection, _INSERT, rows)
+    return receipts, created
+
+
+def sessions_events(
+    connection: Connection, session_ids: Sequence[str], *, received_by: int | None = None
+) -> dict[str, list[LoggedEvent]]:
+    """All events of each of the sessions, unordered; only those received by an instant, if one is given.
+
+    Sessions without any are left out.
+    """
+    found: dict[str, list[LoggedEvent]] = defaultdict(list)
+    if session_ids:
+        query = foldable().where(LOG.session_id.in_(session_ids))
+        if received_by is not None:
+            query = query.where(LOG.received_at <= received_by)
+        for row in connection.execute(query):
+            found[row.session_id].append(to_logged(row))
+    return found
+
+
+def histories(connection: Connection, after: str, limit: int) -> list[tuple[str, list[LoggedEvent]]]:
+    """Whole sessions in id order from the first id past `after`: about `limit` events, never a part of a
+    session. Empty at the end of the log."""
+    ids = select(LOG.session_id).where(LOG.session_id > after).order_by(LOG.session_id)
+    last = connection.execute(ids.offset(limit).limit(1)).scalar()
+    query = foldable().where(LOG.session_id > after).order_by(LOG.session_id)
+    if last is not None:
+        query = query.where(LOG.session_id <= last)
+    rows = map(to_logged, connection.execute(query))
+    return [(session_id, list(group)) for session_id, group in groupby(rows, key=itemgetter(1))]
+
+
+def sessions_touched(connection: Connection, after: int) -> list[str]:
+    """The sessions that have events past position `after`."""
+    query = select(LOG.session_id).where(LOG.position > after).distinct()
+    return list(connection.execute(query).scalars())
+
+
+def foldable() -> Select[Any]:
+    """What `to_logged` reads. `data` is fetched only for the types whose fold looks at it."""
+    facts = case((LOG.event_type.in_(TYPES_WITH_FACTS), LOG.payload), else_=null())
+    return select(
+        LOG.position,
+        LOG.session_id,
+        LOG.effective_at,
+        LOG.event_id,
+        LOG.source,
+        LOG.event_type,
+        LOG.domain,
+        facts.label("payload"),
+    )
+
+
+def to_logged(row: Iterable[Any]) -> LoggedEvent:
+    """A row of `foldable` as the fold wants it."""
+    position, session_id, at, event_id, source, event_type, domain, payload = row
+    data = msgspec.json.decode(payload).get("data") if payload else None
+    return LoggedEvent(
+        position,
+        session_id,
+        Event(at, RANK.get(event_type, 0), event_id, source, event_type, domain, data),
+    )
+
+
+def head(connection: Connection) -> int:
+    """The last committed position; 0 when the log is empty."""
+    return connection.execute(select(func.max(LOG.position))).scalar() or 0
+
+
+def _known(connection: Connection, deliveries: Iterable[Delivery]) -> Known:
+    ids: dict[str, list[str]] = defaultdict(list)
+    for delivery in deliveries:
+        ids[delivery.source].append(delivery.envelope.event_id)
+    known: Known = {}
+    for source, event_ids in ids.items():
+        query = select(LOG.event_id, LOG.position, LOG.content_hash).where(
+            LOG.source == source, LOG.event_id.in_(event_ids)
+        )
+        for event_id, position, content_hash in connection.execute(query):
+            known[source, event_id] = (position, bytes(content_hash))
+    return known
+
+
+def _fresh(known: Known, deliveries: Iterable[Delivery]) -> set[tuple[str, str]]:
+    return {(delivery.source, delivery.envelope.event_id) for delivery in deliveries} - known.keys()
+
+
+def _next_positions(connection: Connection, count: int) -> Iterator[int]:
+    """The next `count` positions. The write lock is held, so they are committed in this order."""
+    if count == 0:
+        return iter(())
+    if connection.dialect.name == "postgresql":
+        query = text(
+            "SELECT nextval(pg_get_serial_sequence('webhook_events', 'position'))"
+            " FROM generate_series(1, :count)"
+        )
+        return iter(connection.execute(query, {"count": count}).scalars().all())
+    last = connection.exec_driver_sql(
+        "SELECT seq FROM sqlite_sequence WHERE name = 'webhook_events'"
+    ).scalar()
+    return iter(range((last or 0) + 1, (last or 0) + 1 + count))
+
+
+def _columns(delivery: Delivery, at: int) -> tuple[Any, ...]:
+    envelope = delivery.envelope
+    return (
+        delivery.source,
+        envelope.event_id,
+        envelope.event_type,
+        envelope.session_id,
+        envelope.occurred_at,
+        at,
+        delivery.received_at,
+        envelope.domain,
+        envelope.payload,
+        envelope.content_hash,
+    )
+
+
+def _logged(position: int, delivery: Delivery, at: int) -> LoggedEvent:
+    row = (
+        position,
+        delivery.envelope.session_id,
+        at,
+        delivery.envelope.event_id,
+        delivery.source,
+        delivery.envelope.event_type,
+        delivery.envelope.domain,
+        delivery.envelope.payload if delivery.envelope.event_type in TYPES_WITH_FACTS else None,
+    )
+    return to_logged(row)

@@ -1,0 +1,186 @@
+"""The fold: how a session's events become its row. Pure: no I/O, no clock, no randomness, no SQL.
+
+Live ingest, repair, rebuild, verify and every question about the past use this one definition
+(contract, section 4).
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from portal_hooks.contract import (
+    COMPLETED,
+    EVENT_TYPES,
+    FAILED,
+    FAILED_STAGE,
+    INFRA_SYNCED,
+    STAGE_OF,
+    STAGES,
+)
+
+CLOCK_TOLERANCE = 5 * 60 * 1_000_000
+"""How far, in microseconds, a portal's clock may run ahead of ours before ours is used instead."""
+
+# A failure ranks just below completion: of the two at one instant, completion has the last word.
+RANK = {kind: rank for rank, kind in enumerate((*EVENT_TYPES[:-2], FAILED, COMPLETED), start=1)}
+
+STAGE_INDEX = {kind: index for index, kind in enumerate(STAGE_OF)}
+LAST_STAGE = len(STAGES) - 1
+
+TYPES_WITH_FACTS = (INFRA_SYNCED, COMPLETED, FAILED)
+"""The event types whose `data` the fold reads; of all others it needs none."""
+
+INFRA_OUTCOMES = {
+    "ok": "synced",
+    "success": "synced",
+    "synced": "synced",
+    "true": "synced",
+    "error": "failed",
+    "failed": "failed",
+    "warn": "failed",
+    "warning": "failed",
+    "false": "failed",
+    "skipped": "skipped",
+    "disabled": "skipped",
+}
+
+
+class Effect(StrEnum):
+    """What an event did to its session."""
+
+    ADVANCED = "advanced"
+    CONFIRMED = "confirmed"
+    FAILED = "failed"
+    RECOVERED = "recovered"
+    NOTED = "noted"
+
+
+class Event(NamedTuple):
+    """What the fold needs of an event. Compares by the sort key, which its first fields are.
+
+    `source` only breaks the tie of two sources using one id at one instant.
+    """
+
+    effective_at: int
+    rank: int
+    event_id: str
+    source: str
+    event_type: str
+    domain: str | None
+    data: dict[str, Any] | None
+
+
+def effective_at(occurred_at: int, received_at: int) -> int:
+    """The instant an event counts at: its own, or its receipt when its clock ran too far ahead."""
+    return received_at if occurred_at - received_at > CLOCK_TOLERANCE else occurred_at
+
+
+def sort_key(event: Event) -> tuple[int, int, str, str]:
+    """The total order of a session's events, the same on every database."""
+    return event[:4]
+
+
+@dataclass(slots=True)
+class Session:
+    """The state of one session. `apply` changes it; nothing else does."""
+
+    session_id: str
+    source: str = ""
+    domain: str | None = None
+    furthest: int = -1
+    """Index into STAGES, -1 before any progress."""
+    infra_status: str | None = None
+    failed_at: int | None = None
+    """Since when a failure is open; None when none is."""
+    failure_step: str | None = None
+    failure_code: str | None = None
+    failure_reason: str | None = None
+    failure_count: int = 0
+    event_count: int = 0
+    first_event_at: int = 0
+    last_event_at: int = 0
+    reached: list[int | None] = field(default_factory=lambda: [None] * len(STAGES))
+
+    @property
+    def current_stage(self) -> str | None:
+        """`completed`, else `failed` while a failure is open, else the furthest stage."""
+        if self.furthest < LAST_STAGE and self.failed_at is not None:
+            return FAILED_STAGE
+        return self.furthest_stage
+
+    @property
+    def furthest_stage(self) -> str | None:
+        """The name of the furthest stage reached."""
+        return STAGES[self.furthest] if self.furthest >= 0 else None
+
+
+def apply(session: Session, event: Event) -> Effect:
+    """Fold one event, which must come after all those folded before. Changes `session`."""
+    if session.event_count == 0:
+        session.source = event.source
+        session.first_event_at = event.effective_at
+    session.event_count += 1
+    session.last_event_at = event.effective_at
+    if event.domain is not None:
+        session.domain = event.domain
+    if event.event_type == FAILED:
+        return _fail(session, event)
+    stage = STAGE_INDEX.get(event.event_type)
+    if stage is None or not _takes_effect(session, event):
+        return Effect.NOTED
+    return _progress(session, stage, event.effective_at)
+
+
+def fold(session_id: str, events: Iterable[Event]) -> Session:
+    """The session's state after all its events, given in any order."""
+    session = Session(session_id)
+    for event in sorted(events, key=sort_key):
+        apply(session, event)
+    return session
+
+
+def _progress(session: Session, stage: int, at: int) -> Effect:
+    recovered = session.failed_at is not None
+    if recovered:
+        session.failed_at = None
+        session.failure_step = session.failure_code = session.failure_reason = None
+    first_time = session.reached[stage] is None
+    if first_time:
+        session.reached[stage] = at
+    session.furthest = max(session.furthest, stage)
+    if recovered:
+        return Effect.RECOVERED
+    return Effect.ADVANCED if first_time else Effect.CONFIRMED
+
+
+def _fail(session: Session, event: Event) -> Effect:
+    data = event.data or {}
+    session.failure_count += 1
+    session.failure_step = _as_text(data.get("step"))
+    session.failure_code = _as_text(data.get("code"))
+    session.failure_reason = _as_text(data.get("reason"))
+    if session.furthest == LAST_STAGE:
+        return Effect.NOTED
+    session.failed_at = event.effective_at
+    return Effect.FAILED
+
+
+def _takes_effect(session: Session, event: Event) -> bool:
+    """Settle `infra_status`; False when the event reports no progress."""
+    data = event.data or {}
+    if event.event_type == INFRA_SYNCED:
+        synced = data.get("success") is not False
+        session.infra_status = "synced" if synced else "failed"
+        return synced
+    if event.event_type == COMPLETED and data.get("infra_status") is not None:
+        session.infra_status = INFRA_OUTCOMES.get(_as_text(data["infra_status"]) or "", "unknown")
+    return True
+
+
+def _as_text(value: Any) -> str | None:
+    """Text as it is; other JSON as its canonical text, for failure codes may be numbers."""
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

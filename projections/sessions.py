@@ -1,0 +1,83 @@
+"""`onboard_sessions`: the fold's state as rows, loaded and upserted."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, Table, select
+
+from portal_hooks.contract import STAGES
+from projections.database import run_many
+from projections.onboarding import Session
+from projections.tables import onboard_sessions
+
+COLUMNS: Final = tuple(column.name for column in onboard_sessions.columns)
+
+_STAGE_INDEX = {stage: index for index, stage in enumerate(STAGES)}
+
+
+def to_row(session: Session) -> tuple[Any, ...]:
+    """The session's row, in the table's column order."""
+    return (
+        session.session_id,
+        session.source,
+        session.domain,
+        session.current_stage,
+        session.furthest_stage,
+        session.infra_status,
+        session.failed_at,
+        session.failure_step,
+        session.failure_code,
+        session.failure_reason,
+        session.failure_count,
+        session.event_count,
+        session.first_event_at,
+        session.last_event_at,
+        *session.reached,
+    )
+
+
+def from_row(row: Sequence[Any]) -> Session:
+    """The state that `to_row` wrote. `current_stage` follows from the rest and is not read."""
+    session_id, source, domain, _current_stage, furthest_stage, infra_status = row[:6]
+    failed_at, step, code, reason, failures, events, first_event_at, last_event_at, *reached = row[6:]
+    return Session(
+        session_id,
+        source,
+        domain,
+        _STAGE_INDEX[furthest_stage] if furthest_stage is not None else -1,
+        infra_status,
+        failed_at,
+        step,
+        code,
+        reason,
+        failures,
+        events,
+        first_event_at,
+        last_event_at,
+        reached,
+    )
+
+
+def load(connection: Connection, session_ids: Sequence[str]) -> dict[str, Session]:
+    """The states of those of the sessions that have a row."""
+    if not session_ids:
+        return {}
+    query = select(onboard_sessions).where(onboard_sessions.c.session_id.in_(session_ids))
+    return {row[0]: from_row(row) for row in connection.execute(query)}
+
+
+def upsert(connection: Connection, sessions: Iterable[Session], table: Table = onboard_sessions) -> None:
+    """Write the sessions' rows; a session no event counts for has none."""
+    run_many(
+        connection,
+        _upsert_sql(table),
+        [to_row(session) for session in sessions if session.event_count],
+    )
+
+
+def _upsert_sql(table: Table) -> str:
+    changes = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[1:])
+    places = ", ".join("?" * len(COLUMNS))
+    columns = ", ".join(COLUMNS)
+    conflict = f"ON CONFLICT (session_id) DO UPDATE SET {changes}"
+    return f"INSERT INTO {table.name} ({columns}) VALUES ({places}) {conflict}"  # noqa: S608 - our own names
