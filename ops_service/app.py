@@ -1,0 +1,73 @@
+"""The application: wires settings, database, writer and routes. The one place that knows them all."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+
+from ops_service import problems
+from ops_service.desk import routes as desk
+from ops_service.events import routes as events
+from ops_service.health import metrics
+from ops_service.health import routes as health
+from ops_service.ingress import routes as ingress
+from ops_service.ingress.writer import Writer
+from ops_service.onboard import routes as onboard
+from ops_service.settings import Settings, load
+from projections.database import Database
+
+# Scripts and styles only from our own files, connections only to ourselves, never inside a frame.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:;"
+    " font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+
+FRONTEND = Path(__file__).resolve().parent.parent / "frontend"
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The service. Its database must be migrated already."""
+    settings = settings or load()
+    app = FastAPI(
+        title="Ops onboarding desk",
+        version="0.1.0",
+        description="Onboarding events, the funnel they make, and the tickets that follow from them.",
+        lifespan=_lifespan,
+    )
+    app.state.settings = settings
+    app.state.database = Database(settings.database_url)
+    problems.install(app)
+    for module in (ingress, onboard, events, desk, health):
+        app.include_router(module.router)
+    _serve_desk(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    writer = Writer(app.state.database, metrics.GROUP_SIZE.observe)
+    app.state.writer = writer
+    writer.start()
+    try:
+        yield
+    finally:
+        await writer.stop()
+        app.state.database.dispose()
+
+
+def _serve_desk(app: FastAPI) -> None:
+    headers = {
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-cache",
+    }
+
+    @app.get("/", include_in_schema=False)
+    def page() -> FileResponse:
+        return FileResponse(FRONTEND / "index.html", headers=headers)
+
+    app.mount("/static", StaticFiles(directory=FRONTEND), name="static")

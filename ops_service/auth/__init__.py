@@ -1,0 +1,1 @@
+"""Who may read and change what: API tokens and the guard that asks for them."""

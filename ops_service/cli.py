@@ -1,0 +1,108 @@
+"""ops-service: serve, migrate, check, and the tokens."""
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from ops_service import dev, setup_check
+from ops_service.auth import tokens
+from ops_service.settings import BadSettings, Settings, load
+from projections import fingerprint
+from projections.database import Database, DatabaseMisconfigured, DatabaseUnavailable
+from projections.migrate import upgrade
+
+SHUTDOWN_SECONDS = 10
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+token_app = typer.Typer(no_args_is_help=True, help="API tokens.")
+app.add_typer(token_app, name="token")
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; OPS_HOST otherwise.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; OPS_PORT otherwise.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    migrate_first: Annotated[
+        bool, typer.Option("--migrate/--no-migrate", help="Bring the schema up to date before starting.")
+    ] = True,
+) -> None:
+    """Run the service."""
+    settings = load()
+    if migrate_first:
+        prepare(settings)
+    uvicorn.run(
+        "ops_service.app:create_app",
+        factory=True,
+        host=host or settings.host,
+        port=settings.port if port is None else port,
+        workers=workers,
+        access_log=False,
+        # X-Forwarded-For is judged by OPS_TRUSTED_PROXIES, not by the server.
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's schema up to date."""
+    prepare(load())
+    print("The schema is up to date.")
+
+
+@app.command()
+def check() -> None:
+    """Say what is wrong with the set-up, and how to mend it."""
+    findings = setup_check.findings(load())
+    for finding in findings:
+        print(f"- {finding}")
+    if findings:
+        raise typer.Exit(1)
+    print("All is well.")
+
+
+@app.command("dev")
+def run_dev() -> None:
+    """Run the service and the reference portal for trying things out (`make run`)."""
+    sys.exit(asyncio.run(dev.run()))
+
+
+@token_app.command("create")
+def create_token(
+    name: Annotated[str, typer.Option(help="Who or what will use it.")],
+    scope: Annotated[str, typer.Option(help="read, write or admin; each includes those before it.")] = "read",
+) -> None:
+    """Make an API token and print it, this once."""
+    if scope not in tokens.SCOPES:
+        raise typer.BadParameter("--scope is one of read, write, admin")
+    settings = load()
+    prepare(settings)
+    database = Database(settings.database_url)
+    with database.write() as connection:
+        print(tokens.create(connection, name, scope))
+    database.dispose()
+
+
+def prepare(settings: Settings) -> None:
+    """Migrate, and note by which logic the (first) rows will be built."""
+    upgrade(settings.database_url)
+    database = Database(settings.database_url)
+    with database.write() as connection:
+        fingerprint.claim(connection)
+        if fingerprint.freshness(connection) == "stale":
+            print("The sessions were built by older logic: run ops-rebuild-projections.", file=sys.stderr)
+    database.dispose()
+
+
+def main() -> None:
+    """Run the command; every expected failure is one clear line."""
+    try:
+        app()
+    except (BadSettings, DatabaseMisconfigured, DatabaseUnavailable, tokens.NameTaken) as error:
+        print(f"ops-service: {error}", file=sys.stderr)
+        sys.exit(2)

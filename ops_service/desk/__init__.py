@@ -1,0 +1,1 @@
+"""Tickets: what operators work on."""

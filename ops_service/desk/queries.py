@@ -1,0 +1,152 @@
+"""Tickets: lists, one whole, changes. Operators' facts only; what is derived is the projector's."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    not_,
+    or_,
+    select,
+    update,
+)
+
+from projections.tables import onboard_sessions, ticket_events, ticket_tags, tickets
+from projections.tickets import READY_TAG
+
+TICKET: Final = tickets.c
+ROW: Final = onboard_sessions.c
+
+_READY: Final = and_(TICKET.ready_for_ops, not_(TICKET.ready_dismissed))
+
+
+class Filters(NamedTuple):
+    """Which tickets; None filters nothing."""
+
+    status: str | None = None
+    stage: str | None = None
+    tag: str | None = None
+    assignee: str | None = None
+    q: str | None = None
+
+
+class Ticket(NamedTuple):
+    """A ticket's row joined with its session's, and its tags."""
+
+    row: Any
+    tags: list[str]
+
+
+def list_tickets(
+    connection: Connection, filters: Filters, before: int | None, limit: int
+) -> tuple[int, list[Ticket]]:
+    """How many tickets match in all, and a page of them, newest first."""
+    where = _conditions(filters)
+    count = select(func.count()).select_from(_joined()).where(*where)
+    total = connection.execute(count).scalar_one()
+    if before is not None:
+        where.append(TICKET.id < before)
+    query = _select().where(*where).order_by(TICKET.id.desc()).limit(limit)
+    return total, _with_tags(connection, connection.execute(query).all())
+
+
+def find_ticket(connection: Connection, ticket_id: int) -> Ticket | None:
+    """One ticket."""
+    found = _with_tags(connection, connection.execute(_select().where(TICKET.id == ticket_id)).all())
+    return found[0] if found else None
+
+
+def notes(connection: Connection, ticket_id: int) -> Sequence[Row[Any]]:
+    """Everything written on the ticket, oldest first."""
+    query = select(ticket_events).where(ticket_events.c.ticket_id == ticket_id).order_by(ticket_events.c.id)
+    return connection.execute(query).all()
+
+
+def change(connection: Connection, ticket: Ticket, changes: dict[str, Any], author: str, now: int) -> None:
+    """Apply an operator's changes and write down who made them."""
+    made = {name: value for name, value in changes.items() if value != _present(ticket, name)}
+    if not made:
+        return
+    ticket_id = ticket.row.id
+    values: dict[str, Any] = {name: made[name] for name in ("status", "assignee") if name in made}
+    if "tags" in made:
+        _replace_tags(connection, ticket_id, made["tags"])
+        if ticket.row.ready_for_ops:
+            values["ready_dismissed"] = READY_TAG not in made["tags"]
+    touch(connection, ticket_id, now, **values)
+    for name, value in made.items():
+        shown = ", ".join(value) if isinstance(value, list) else value
+        body = f"{name}: {shown or '—'}"
+        add_note(connection, ticket_id, "change", author, body, now)
+
+
+def add_note(connection: Connection, ticket_id: int, kind: str, author: str, body: str, now: int) -> int:
+    """Write on the ticket; returns the note's id."""
+    row = {"ticket_id": ticket_id, "kind": kind, "author": author, "body": body, "created_at": now}
+    result = connection.execute(insert(ticket_events).values(row).returning(ticket_events.c.id))
+    return int(result.scalar_one())
+
+
+def touch(connection: Connection, ticket_id: int, now: int, **values: Any) -> None:
+    """Set the values, raising the ticket's version."""
+    changed = {**values, "version": TICKET.version + 1, "updated_at": now}
+    connection.execute(update(tickets).where(TICKET.id == ticket_id).values(changed))
+
+
+def _present(ticket: Ticket, name: str) -> Any:
+    return ticket.tags if name == "tags" else getattr(ticket.row, name)
+
+
+def _replace_tags(connection: Connection, ticket_id: int, tags: Iterable[str]) -> None:
+    connection.execute(delete(ticket_tags).where(ticket_tags.c.ticket_id == ticket_id))
+    rows = [{"ticket_id": ticket_id, "tag": tag} for tag in tags if tag != READY_TAG]
+    if rows:
+        connection.execute(insert(ticket_tags), rows)
+
+
+def _joined() -> Any:
+    return tickets.outerjoin(onboard_sessions, ROW.session_id == TICKET.session_id)
+
+
+def _select() -> Any:
+    columns = (ROW.domain, ROW.current_stage, ROW.last_event_at, _READY.label("ready"))
+    return select(tickets, *columns).select_from(_joined())
+
+
+def _with_tags(connection: Connection, rows: Sequence[Any]) -> list[Ticket]:
+    tags: dict[int, list[str]] = defaultdict(list)
+    query = select(ticket_tags).where(ticket_tags.c.ticket_id.in_([row.id for row in rows]))
+    for ticket_id, tag in connection.execute(query):
+        tags[ticket_id].append(tag)
+    return [Ticket(row, sorted([*tags[row.id], *([READY_TAG] if row.ready else [])])) for row in rows]
+
+
+def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
+    equal = {
+        TICKET.status: filters.status,
+        ROW.current_stage: filters.stage,
+        TICKET.assignee: filters.assignee,
+    }
+    where: list[ColumnElement[bool]] = [
+        column == value for column, value in equal.items() if value is not None
+    ]
+    if filters.tag is not None:
+        tagged = exists().where(ticket_tags.c.ticket_id == TICKET.id, ticket_tags.c.tag == filters.tag)
+        where.append(_READY if filters.tag == READY_TAG else tagged)
+    if filters.q:
+        lower = filters.q.lower()
+        where.append(
+            or_(
+                TICKET.session_id.contains(filters.q, autoescape=True),
+                ROW.domain.contains(lower, autoescape=True),
+            )
+        )
+    return where

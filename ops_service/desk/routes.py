@@ -1,0 +1,139 @@
+"""/api/v1/desk/tickets: list, one whole with its session's timeline, change, annotate."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from sqlalchemy import Connection
+
+from ops_service import cursors
+from ops_service.auth.guard import DatabaseOf, Editor, Reader
+from ops_service.desk import queries, schemas
+from ops_service.desk.queries import Ticket
+from ops_service.onboard import answers
+from ops_service.onboard.queries import find_session
+from ops_service.onboard.routes import CurrentStage, stalled_after, timeline_body
+from ops_service.problems import Problem, responses
+from portal_hooks.instants import now_instant
+
+router = APIRouter(prefix="/api/v1/desk/tickets", tags=["desk"], responses=responses(401, 403, 422, 503))
+
+TIMELINE_SHOWN = 200
+DATA_SHOWN_BYTES = 2048
+
+TicketId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+Text = Annotated[str | None, Query(max_length=253, pattern=r"^[^\x00]*$")]
+IfMatch = Annotated[str | None, Header(description="The ETag the change is based on.")]
+
+
+@router.get("")
+def list_tickets(
+    database: DatabaseOf,
+    _reader: Reader,
+    status: schemas.Status | None = None,
+    stage: CurrentStage | None = None,
+    tag: Text = None,
+    assignee: Text = None,
+    q: Annotated[Text, Query(description="Part of a session id or domain.")] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    cursor: str | None = None,
+) -> schemas.TicketList:
+    """Tickets, newest first."""
+    before = cursors.decode(cursor, int)[0] if cursor else None
+    filters = queries.Filters(status, stage, tag, assignee, q)
+    with database.read() as connection:
+        total, found = queries.list_tickets(connection, filters, before, limit + 1)
+    more = len(found) > limit
+    return schemas.TicketList.model_validate(
+        {
+            "total": total,
+            "tickets": [_body(ticket) for ticket in found[:limit]],
+            "next_cursor": cursors.encode([found[limit - 1].row.id]) if more else None,
+        }
+    )
+
+
+@router.get("/{ticket_id}", responses=responses(404))
+def read_ticket(
+    request: Request, response: Response, database: DatabaseOf, _reader: Reader, ticket_id: TicketId
+) -> schemas.TicketDetail:
+    """One ticket with its session, timeline and notes."""
+    with database.read() as connection:
+        return _detail(request, response, connection, ticket_id)
+
+
+@router.patch("/{ticket_id}", responses=responses(404, 412, 428))
+def change_ticket(
+    request: Request,
+    response: Response,
+    database: DatabaseOf,
+    editor: Editor,
+    ticket_id: TicketId,
+    changes: schemas.TicketChange,
+    if_match: IfMatch = None,
+) -> schemas.TicketDetail:
+    """Change status, assignee or tags, based on the version that `If-Match` names."""
+    if if_match is None:
+        raise Problem(428, "Send If-Match with the ticket's ETag, so that nobody's change is lost.")
+    with database.write() as connection:
+        ticket = _find(connection, ticket_id)
+        if if_match != _etag(ticket.row.version):
+            raise Problem(412, "The ticket was changed meanwhile; read it again and repeat the change.")
+        queries.change(connection, ticket, _wanted(changes), editor.name, now_instant())
+        return _detail(request, response, connection, ticket_id)
+
+
+@router.post("/{ticket_id}/notes", status_code=201, responses=responses(404))
+def add_note(
+    database: DatabaseOf, editor: Editor, ticket_id: TicketId, note: schemas.NewNote
+) -> schemas.NoteBody:
+    """Add a note. Two operators' notes do not collide, so no If-Match is needed."""
+    now = now_instant()
+    with database.write() as connection:
+        _find(connection, ticket_id)
+        queries.touch(connection, ticket_id, now)
+        note_id = queries.add_note(connection, ticket_id, "note", editor.name, note.body, now)
+    return schemas.NoteBody(id=note_id, kind="note", author=editor.name, body=note.body, created_at=now)
+
+
+def _detail(
+    request: Request, response: Response, connection: Connection, ticket_id: int
+) -> schemas.TicketDetail:
+    ticket = _find(connection, ticket_id)
+    session = find_session(connection, ticket.row.session_id)
+    stalled_before = now_instant() - stalled_after(request)
+    body = {
+        **_body(ticket),
+        "session": answers.session_body(session, stalled_before) if session else None,
+        "timeline": _timeline(connection, ticket.row.session_id),
+        "notes": [dict(note._mapping) for note in queries.notes(connection, ticket_id)],
+    }
+    response.headers["ETag"] = _etag(ticket.row.version)
+    return schemas.TicketDetail.model_validate(body)
+
+
+def _timeline(connection: Connection, session_id: str) -> dict[str, Any]:
+    return timeline_body(connection, session_id, TIMELINE_SHOWN, None, DATA_SHOWN_BYTES)
+
+
+def _find(connection: Connection, ticket_id: int) -> Ticket:
+    ticket = queries.find_ticket(connection, ticket_id)
+    if ticket is None:
+        raise Problem(404, "There is no such ticket.")
+    return ticket
+
+
+def _wanted(changes: schemas.TicketChange) -> dict[str, Any]:
+    wanted = changes.model_dump(exclude_unset=True)
+    if wanted.get("status", "") is None or wanted.get("tags", "") is None:
+        raise Problem(422, "status and tags cannot be null; leave out what should stay.")
+    if "tags" in wanted:
+        wanted["tags"] = sorted(set(wanted["tags"]))
+    return wanted
+
+
+def _body(ticket: Ticket) -> dict[str, Any]:
+    return {**ticket.row._mapping, "tags": ticket.tags}
+
+
+def _etag(version: int) -> str:
+    return f'"{version}"'

@@ -1,0 +1,79 @@
+"""What the desk's routes take and answer."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from ops_service.onboard.schemas import SessionBody, TimelineBody
+from ops_service.onboard.windows import Instant
+
+Status = Literal["open", "in_progress", "resolved", "closed"]
+_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z0-9_\-]+$")]
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=_PRINTABLE)
+]
+NoteText = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=10_000, pattern=r"^[^\x00]+$"),
+]
+
+
+class TicketBody(BaseModel):
+    """A ticket in a list. `version` is also its ETag."""
+
+    id: int
+    session_id: str
+    domain: str | None
+    status: Status
+    assignee: str | None
+    tags: list[str]
+    current_stage: str | None
+    last_event_at: Instant | None
+    version: int
+    created_at: Instant
+    updated_at: Instant
+
+
+class TicketList(BaseModel):
+    """A page of tickets, newest first; `total` counts all pages."""
+
+    total: int
+    tickets: list[TicketBody]
+    next_cursor: str | None
+
+
+class NoteBody(BaseModel):
+    """A note of an operator (`note`), of the system, or a record of a change."""
+
+    id: int
+    kind: Literal["note", "system", "change"]
+    author: str
+    body: str
+    created_at: Instant
+
+
+class TicketDetail(TicketBody):
+    """A ticket with its session, the session's timeline and its notes, oldest first."""
+
+    session: SessionBody | None
+    timeline: TimelineBody | None
+    notes: list[NoteBody]
+
+
+class TicketChange(BaseModel):
+    """What to change; what is left out stays. A null assignee sets the ticket free."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: Status | None = None
+    assignee: Name | None = None
+    tags: Annotated[list[Tag], Field(max_length=20)] | None = None
+
+
+class NewNote(BaseModel):
+    """A note to add."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    body: NoteText

@@ -1,0 +1,151 @@
+"""`make run`: the service and the reference portal side by side, with a secret and a token of their own.
+
+Both are kept in var/dev.env, so that the second run and the scripts find them. Not for production.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+from ops_service.auth import tokens
+from ops_service.settings import load
+from portal_hooks.signing import generate_secret
+from projections.database import Database
+from projections.migrate import upgrade
+
+DEV_ENV: Final = Path("var/dev.env")
+SOURCE: Final = "vm112-portal"
+PORTAL_PORT: Final = "8090"
+START_SECONDS: Final = 30
+STOP_SECONDS: Final = 15
+
+
+async def run() -> int:
+    """Run both until one ends or Ctrl-C. Returns an exit code."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    environment = _environment()
+    ops = f"http://127.0.0.1:{environment['OPS_PORT']}"
+    portal = f"http://127.0.0.1:{environment['PORTAL_PORT']}"
+    children = [await _start(environment, *command) for command in _commands(environment)]
+    ends = [asyncio.create_task(child.wait()) for child in children]
+    stop = asyncio.create_task(stopping.wait())
+    try:
+        if await _until_up(stop, ends, ops, portal):
+            _welcome(ops, portal, environment["OPS_TOKEN"])
+            await asyncio.wait([stop, *ends], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stop.cancel()
+        await _stop(children)
+    return 0 if stopping.is_set() else 1
+
+
+def _environment() -> dict[str, str]:
+    """The children's environment; what is set already is kept."""
+    kept = _read_dev_env()
+    secret = kept.get("OPS_WEBHOOK_SECRET") or generate_secret()
+    environment = {
+        "OPS_PORT": "8080",
+        "PORTAL_PORT": PORTAL_PORT,
+        "OPS_SPOOL_DIR": "var/spool",
+        "OPS_WEBHOOK_SECRETS": f"{SOURCE}={secret}",
+        "OPS_WEBHOOK_SECRET": secret,
+        **os.environ,
+    }
+    ops = f"http://127.0.0.1:{environment['OPS_PORT']}"
+    environment.setdefault("OPS_WEBHOOK_URL", f"{ops}/api/v1/webhooks/onboard")
+    environment.setdefault("OPS_DESK_URL", ops)
+    environment["OPS_TOKEN"] = _token(kept.get("OPS_TOKEN", ""))
+    DEV_ENV.parent.mkdir(exist_ok=True)
+    DEV_ENV.touch(mode=0o600)
+    DEV_ENV.write_text(f"OPS_WEBHOOK_SECRET={secret}\nOPS_TOKEN={environment['OPS_TOKEN']}\n")
+    return environment
+
+
+def _read_dev_env() -> dict[str, str]:
+    if not DEV_ENV.exists():
+        return {}
+    pairs = (line.partition("=") for line in DEV_ENV.read_text().splitlines())
+    return {name: value for name, separator, value in pairs if separator}
+
+
+def _token(kept: str) -> str:
+    """The kept token while the database knows it, else a new one."""
+    settings = load()
+    upgrade(settings.database_url)
+    database = Database(settings.database_url)
+    with database.write() as connection:
+        if kept and tokens.principal_of(connection, kept):
+            return kept
+        return tokens.create(connection, f"make-run-{os.urandom(3).hex()}", "admin")
+
+
+def _commands(environment: dict[str, str]) -> list[tuple[str, ...]]:
+    portal = (
+        "-m",
+        "portal_hooks.reference_portal",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        environment["PORTAL_PORT"],
+    )
+    return [("-m", "ops_service", "serve"), portal]
+
+
+async def _start(environment: dict[str, str], *arguments: str) -> asyncio.subprocess.Process:
+    # A session of its own keeps the terminal's Ctrl-C from reaching the children before us.
+    return await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, env=environment, start_new_session=True
+    )
+
+
+async def _until_up(stop: asyncio.Task[bool], ends: list[asyncio.Task[int]], *addresses: str) -> bool:
+    """True when all addresses answer; False when a child ended, or it was stopped, before that."""
+    for address in addresses:
+        host, _, port = address.removeprefix("http://").partition(":")
+        for _ in range(START_SECONDS * 20):
+            if stop.done() or any(end.done() for end in ends):
+                return False
+            try:
+                _, writer = await asyncio.open_connection(host, int(port))
+            except OSError:
+                await asyncio.sleep(0.05)
+                continue
+            writer.close()
+            break
+        else:
+            print(f"{address} did not start within {START_SECONDS} seconds.", file=sys.stderr)
+            return False
+    return True
+
+
+def _welcome(ops: str, portal: str, token: str) -> None:
+    print(
+        f"""
+  Desk     {ops}/#token={token}
+  Portal   {portal}   (click through the wizard and watch the funnel)
+
+  A first event from the shell:
+    scripts/verify-funnel-webhook.sh {ops}
+
+  Ctrl-C stops both.
+""",
+        flush=True,
+    )
+
+
+async def _stop(children: list[asyncio.subprocess.Process]) -> None:
+    for child in children:
+        if child.returncode is None:
+            child.terminate()
+    for child in children:
+        try:
+            await asyncio.wait_for(child.wait(), STOP_SECONDS)
+        except TimeoutError:
+            child.kill()
+            await child.wait()

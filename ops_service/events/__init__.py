@@ -1,0 +1,1 @@
+"""The event log, as it is read from outside."""

@@ -1,0 +1,13 @@
+"""What Prometheus reads at /metrics."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+EVENTS = Counter("ops_events_total", "Authenticated events by what became of them.", ["status"])
+SIGNATURES_REJECTED = Counter(
+    "ops_signatures_rejected_total", "Deliveries refused for their signature.", ["reason"]
+)
+GROUP_SIZE = Histogram(
+    "ops_commit_group_events", "Events committed together.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+)
+QUARANTINED = Gauge("ops_quarantined_events", "Events the fold raised on, waiting for a retry.")
+STALE = Gauge("ops_projection_stale", "1 when the rows were built by older logic.")

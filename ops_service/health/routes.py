@@ -1,0 +1,81 @@
+"""GET /healthz, /readyz, /metrics: open to all, and saying nothing about customers."""
+
+from typing import Literal
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+from sqlalchemy import Connection, func, select
+
+from ops_service.auth.guard import DatabaseOf
+from ops_service.health import metrics
+from portal_hooks.instants import format_instant
+from projections.database import DatabaseUnavailable
+from projections.fingerprint import freshness
+from projections.migrate import is_current
+from projections.tables import quarantined_events, webhook_events
+
+router = APIRouter(tags=["health"])
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Readiness(BaseModel):
+    """`stale` rows still answer: a rebuild mends them without stopping anything."""
+
+    status: Literal["ready", "not_ready"]
+    database: Literal["ok", "unavailable"]
+    migrations: Literal["current", "pending"] | None = None
+    projection: Literal["current", "stale"] | None = None
+    quarantined: int | None = None
+    last_event_at: str | None = None
+
+
+@router.get("/healthz")
+def alive() -> Alive:
+    """Alive: says nothing about the database."""
+    return Alive()
+
+
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "Not ready."}})
+def ready(database: DatabaseOf, response: Response) -> Readiness:
+    """Ready to take and show events."""
+    try:
+        with database.read() as connection:
+            readiness = _readiness(connection)
+    except DatabaseUnavailable:
+        readiness = Readiness(status="not_ready", database="unavailable")
+    response.status_code = 200 if readiness.status == "ready" else 503
+    return readiness
+
+
+@router.get("/metrics", response_class=Response)
+def prometheus(database: DatabaseOf) -> Response:
+    """Counters and gauges in Prometheus' text form."""
+    with database.read() as connection:
+        metrics.QUARANTINED.set(_quarantined(connection))
+        metrics.STALE.set(freshness(connection) == "stale")
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _readiness(connection: Connection) -> Readiness:
+    if not is_current(connection):
+        return Readiness(status="not_ready", database="ok", migrations="pending")
+    newest = select(webhook_events.c.received_at).order_by(webhook_events.c.position.desc()).limit(1)
+    last = connection.execute(newest).scalar()
+    return Readiness(
+        status="ready",
+        database="ok",
+        migrations="current",
+        projection=freshness(connection),
+        quarantined=_quarantined(connection),
+        last_event_at=format_instant(last) if last is not None else None,
+    )
+
+
+def _quarantined(connection: Connection) -> int:
+    return connection.execute(select(func.count()).select_from(quarantined_events)).scalar_one()

@@ -1,0 +1,1 @@
+"""Where signed webhooks come in: from bytes to a durable, projected event."""

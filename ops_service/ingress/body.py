@@ -1,0 +1,44 @@
+"""Reading a request's body: never more of it in memory than the limit, never longer than the deadline."""
+
+import asyncio
+from typing import Final
+
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+
+from ops_service.problems import Problem
+
+DEADLINE_SECONDS: Final = 15
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The whole body. Raises Problem 413 as soon as it is known to be over `limit` bytes, 408 when slow."""
+    declared = request.headers.get("content-length", "")
+    if declared.isascii() and declared.isdigit() and (len(declared) > 18 or int(declared) > limit):
+        raise _too_large(limit)
+    try:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            return await _collect(request, limit)
+    except TimeoutError:
+        raise Problem(
+            408, f"The body did not arrive within {DEADLINE_SECONDS} seconds.", headers=_CLOSE
+        ) from None
+    except ClientDisconnect:
+        raise Problem(400, "The body ended before it was complete.", headers=_CLOSE) from None
+
+
+async def _collect(request: Request, limit: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise _too_large(limit)
+    return bytes(body)
+
+
+# The rest of the body is not read, so that the connection cannot carry another request.
+_CLOSE: Final = {"Connection": "close"}
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(413, f"The body is larger than {limit} bytes.", headers=_CLOSE)

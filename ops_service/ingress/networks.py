@@ -1,0 +1,45 @@
+"""Which callers may speak to the ingress, judged by address before anything is read."""
+
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from ops_service.settings import Network
+
+Address = IPv4Address | IPv6Address
+
+
+def caller_address(
+    peer: str, forwarded_for: Iterable[bytes], trusted_proxies: Sequence[Network]
+) -> Address | None:
+    """The caller's address, or None when it cannot be told.
+
+    It is the socket's peer; only where that is a trusted proxy, X-Forwarded-For is read, from the right, up
+    to the first address that no trusted proxy has: what stands left of it, anyone may have written.
+    """
+    address = _address(peer)
+    if not trusted_proxies or not _within(address, trusted_proxies):
+        return address
+    hops = b",".join(forwarded_for).split(b",") if forwarded_for else []
+    for hop in reversed(hops):
+        address = _address(hop.decode("latin-1").strip())
+        if not _within(address, trusted_proxies):
+            return address
+    return address
+
+
+def is_allowed(address: Address | None, networks: Sequence[Network]) -> bool:
+    """True when the address is known and lies in one of the networks."""
+    return _within(address, networks)
+
+
+def _address(text: str) -> Address | None:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _within(address: Address | None, networks: Sequence[Network]) -> bool:
+    return address is not None and any(address in network for network in networks)

@@ -1,0 +1,135 @@
+"""The single writer: one thread that commits what is waiting in one transaction (group commit).
+
+Handlers on the event loop submit and wait; they are answered after the commit, never before it.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Final
+
+from projections.database import Database, DatabaseUnavailable
+from projections.log import Delivery, Receipt
+from projections.projector import project
+
+logger = logging.getLogger(__name__)
+
+CAPACITY: Final = 4_096
+"""Deliveries that may wait; beyond it callers are told to come again."""
+
+GROUP_SIZE: Final = 512
+"""Deliveries that one transaction takes, unless a single batch brings more."""
+
+
+class Overloaded(Exception):
+    """Too many deliveries are waiting, or the service is stopping; nothing was taken."""
+
+
+@dataclass(slots=True)
+class _Job:
+    deliveries: Sequence[Delivery]
+    waiter: asyncio.Future[list[Receipt]]
+    outcome: list[Receipt] | Exception | None = None
+
+
+class Writer:
+    """Owns the writing thread. `start` and `submit` belong to the event loop that `start` ran in."""
+
+    def __init__(self, database: Database, observe_group: Callable[[int], None] = lambda _size: None) -> None:
+        """`observe_group` is told the size of each committed group, on the writer's thread."""
+        self._database = database
+        self._observe_group = observe_group
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="ops-writer")
+        self._loop: asyncio.AbstractEventLoop
+        self._accepting = False
+        self.waiting = 0
+        """Deliveries submitted and not yet answered."""
+
+    def start(self) -> None:
+        """Start the thread. Call once, from the event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._accepting = True
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Take nothing more, commit all that waits, end the thread."""
+        self._accepting = False
+        self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    async def submit(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
+        """Append and project the deliveries in one transaction; returns once that is durable.
+
+        Raises Overloaded or DatabaseUnavailable.
+        """
+        if not self._accepting or self.waiting + len(deliveries) > CAPACITY:
+            raise Overloaded
+        job = _Job(deliveries, self._loop.create_future())
+        self.waiting += len(deliveries)
+        self._jobs.put(job)
+        return await job.waiter
+
+    def _run(self) -> None:
+        running = True
+        while running:
+            jobs, running = self._take()
+            if jobs:
+                self._commit(jobs)
+                self._loop.call_soon_threadsafe(self._answer, jobs)
+
+    def _take(self) -> tuple[list[_Job], bool]:
+        """Wait for a job, then take all that wait with it. The second value is False after `stop`."""
+        jobs: list[_Job] = []
+        size = 0
+        job = self._jobs.get()
+        while job is not None:
+            jobs.append(job)
+            size += len(job.deliveries)
+            if size >= GROUP_SIZE:
+                return jobs, True
+            try:
+                job = self._jobs.get_nowait()
+            except Empty:
+                return jobs, True
+        return jobs, False
+
+    def _commit(self, jobs: Sequence[_Job]) -> None:
+        try:
+            self._commit_together(jobs)
+        except DatabaseUnavailable as error:
+            _fail(jobs, error)
+        except Exception as error:
+            if len(jobs) == 1:
+                logger.exception("a delivery could not be stored")
+                _fail(jobs, error)
+                return
+            # One of them breaks the transaction: each by itself, so that the others are not harmed.
+            for job in jobs:
+                self._commit([job])
+
+    def _commit_together(self, jobs: Sequence[_Job]) -> None:
+        deliveries = [delivery for job in jobs for delivery in job.deliveries]
+        with self._database.write() as connection:
+            receipts = iter(project(connection, deliveries))
+        self._observe_group(len(deliveries))
+        for job in jobs:
+            job.outcome = [next(receipts) for _ in job.deliveries]
+
+    def _answer(self, jobs: Sequence[_Job]) -> None:
+        for job in jobs:
+            self.waiting -= len(job.deliveries)
+            if job.waiter.done():
+                continue
+            if isinstance(job.outcome, list):
+                job.waiter.set_result(job.outcome)
+            elif job.outcome is not None:
+                job.waiter.set_exception(job.outcome)
+
+
+def _fail(jobs: Sequence[_Job], error: Exception) -> None:
+    for job in jobs:
+        job.outcome = error

@@ -1,0 +1,1 @@
+"""The funnel, the sessions and their timelines."""

@@ -1,0 +1,136 @@
+"""The funnel's arithmetic over session rows. Pure: today's funnel and a past one are counted alike."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+from portal_hooks.contract import FAILED_STAGE, STAGES
+from projections.onboarding import Session
+
+OUTCOMES: Final = ("failed", "active", "stalled")
+
+_INDEX: Final = {stage: index for index, stage in enumerate(STAGES)}
+
+
+class FunnelRow(NamedTuple):
+    """What the funnel needs of a session; instants in microseconds."""
+
+    last_event_at: int
+    current_stage: str
+    furthest_stage: str | None
+    reached: tuple[int | None, ...]
+
+
+class Step(NamedTuple):
+    """One stage of the funnel."""
+
+    stage: str
+    reached: int
+    conversion_from_start: float | None
+    conversion_from_previous: float | None
+    failed: int
+    active: int
+    stalled: int
+    median_seconds: float | None
+    p90_seconds: float | None
+
+
+class Funnel(NamedTuple):
+    """Invariant: total = completed + the steps' failed, active and stalled."""
+
+    stages: dict[str, int]
+    total: int
+    steps: list[Step]
+    active_total: int
+
+
+def count(rows: Iterable[FunnelRow], stalled_before: int) -> Funnel:
+    """Count sessions; open ones whose last event lies before `stalled_before` are stalled."""
+    current: Counter[str] = Counter()
+    furthest: Counter[int] = Counter()
+    standing: Counter[tuple[int, str]] = Counter()
+    durations: list[list[int]] = [[] for _ in STAGES]
+    for row in rows:
+        stage = row.current_stage
+        # A session known only by a failure has started, though no event says when.
+        index = _INDEX[row.furthest_stage] if row.furthest_stage else 0
+        current[stage] += 1
+        furthest[index] += 1
+        standing[index, _outcome(stage, row.last_event_at < stalled_before)] += 1
+        _collect(row.reached, durations)
+    reached = [sum(furthest[later] for later in range(index, len(STAGES))) for index in range(len(STAGES))]
+    steps = [_step(index, reached, standing, sorted(durations[index])) for index in range(len(STAGES))]
+    return Funnel(
+        stages={stage: current[stage] for stage in (*STAGES, FAILED_STAGE)},
+        total=sum(current.values()),
+        steps=steps,
+        active_total=sum(step.active + step.stalled for step in steps),
+    )
+
+
+def _outcome(current_stage: str, idle: bool) -> str:
+    if current_stage in (STAGES[-1], FAILED_STAGE):
+        return current_stage
+    return "stalled" if idle else "active"
+
+
+def _collect(reached: tuple[int | None, ...], durations: list[list[int]]) -> None:
+    previous = None
+    for index, at in enumerate(reached):
+        if at is None:
+            continue
+        if previous is not None:
+            durations[index].append(at - previous)
+        previous = at
+
+
+def _step(index: int, reached: list[int], standing: Counter[tuple[int, str]], durations: list[int]) -> Step:
+    failed, active, stalled = (standing[index, outcome] for outcome in OUTCOMES)
+    return Step(
+        STAGES[index],
+        reached[index],
+        _ratio(reached[index], reached[0]),
+        _ratio(reached[index], reached[index - 1]) if index else None,
+        failed,
+        active,
+        stalled,
+        _percentile(durations, 0.5),
+        _percentile(durations, 0.9),
+    )
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return round(part / whole, 4) if whole else None
+
+
+def _percentile(ordered: list[int], share: float) -> float | None:
+    """Seconds, by linear interpolation between the closest ranks (SQL's percentile_cont)."""
+    if not ordered:
+        return None
+    place = share * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return round((ordered[low] + (ordered[high] - ordered[low]) * (place - low)) / 1_000_000, 3)
+
+
+def as_json(funnel: Funnel) -> dict[str, Any]:
+    """The funnel's part of the answer."""
+    return {**funnel._asdict(), "steps": [step._asdict() for step in funnel.steps]}
+
+
+def failures(codes: Mapping[str | None, int]) -> list[dict[str, Any]]:
+    """Open failures by code, most frequent first."""
+    ordered = sorted(codes.items(), key=lambda item: (-item[1], item[0] or ""))
+    return [{"code": code, "count": number} for code, number in ordered]
+
+
+def open_failures(sessions: Iterable[Session]) -> Counter[str | None]:
+    """The codes of the open failures, counted."""
+    return Counter(session.failure_code for session in sessions if session.current_stage == FAILED_STAGE)
+
+
+def newest_open(sessions: Iterable[Session], limit: int) -> list[Session]:
+    """The sessions in progress, newest activity first."""
+    in_progress = [session for session in sessions if session.current_stage in STAGES[:-1]]
+    in_progress.sort(key=lambda session: (session.last_event_at, session.session_id), reverse=True)
+    return in_progress[:limit]

@@ -1,0 +1,147 @@
+"""The answers about sessions and the funnel."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from ops_service.onboard.windows import Instant
+
+
+class Failure(BaseModel):
+    """Why a session failed, as the portal said it."""
+
+    step: str | None
+    code: str | None
+    reason: str | None
+
+
+class SessionBody(BaseModel):
+    """A session's row."""
+
+    session_id: str
+    domain: str | None
+    source: str
+    current_stage: str | None
+    furthest_stage: str | None
+    infra_status: str | None
+    failed_at: Instant | None
+    failure: Failure | None
+    reached: dict[str, Instant | None]
+    first_event_at: Instant
+    last_event_at: Instant
+    event_count: int
+    stalled: bool
+    stale: bool
+    """True while an event of this session is quarantined."""
+    ticket_id: int | None
+
+
+class SessionList(BaseModel):
+    """A page of sessions, newest activity first; `total` counts all pages."""
+
+    total: int
+    sessions: list[SessionBody]
+    next_cursor: str | None
+
+
+class ActiveSession(BaseModel):
+    """A session in progress."""
+
+    session_id: str
+    domain: str | None
+    current_stage: str
+    infra_status: str | None
+    first_event_at: Instant
+    last_event_at: Instant
+    event_count: int
+    stalled: bool
+    ticket_id: int | None
+
+
+class WindowBody(BaseModel):
+    """The window that was counted."""
+
+    since: Instant
+    until: Instant
+    hours: float
+
+
+class StepBody(BaseModel):
+    """One stage of the funnel; times are from the previous reached stage to this one."""
+
+    stage: str
+    reached: int
+    conversion_from_start: float | None
+    conversion_from_previous: float | None
+    failed: int
+    active: int
+    stalled: int
+    median_seconds: float | None
+    p90_seconds: float | None
+
+
+class FailureCount(BaseModel):
+    """Open failures of one code; null where the portal gave none."""
+
+    code: str | None
+    count: int
+
+
+class FunnelBody(BaseModel):
+    """total = stages.completed + the steps' failed, active and stalled."""
+
+    window: WindowBody
+    as_of: Instant | None
+    position: int
+    generated_at: Instant
+    stages: dict[str, int]
+    total: int
+    steps: list[StepBody]
+    failures: list[FailureCount]
+    active_total: int
+    active_sessions: list[ActiveSession]
+
+
+Effect = Literal["advanced", "confirmed", "failed", "recovered", "noted", "quarantined"]
+
+
+class TimelineEvent(BaseModel):
+    """An event in its session's story; `created_at` is when it occurred."""
+
+    event_id: str
+    position: int
+    event_type: str
+    created_at: Instant
+    received_at: Instant
+    stage: str | None
+    effect: Effect
+    clock_skew: bool
+    data: dict[str, Any] | None
+    data_truncated: bool = False
+
+
+class TimelineBody(BaseModel):
+    """A page of a session's events in sort order."""
+
+    session_id: str
+    domain: str | None
+    current_stage: str | None
+    infra_status: str | None
+    total: int
+    events: list[TimelineEvent]
+    next_cursor: str | None
+
+
+class SetBy(BaseModel):
+    """The event that gave a field its value."""
+
+    position: int
+    event_id: str
+    event_type: str
+
+
+class Explanation(BaseModel):
+    """For each field of the row, the event that set it; null for what was never set."""
+
+    session_id: str
+    fields: dict[str, SetBy | None]

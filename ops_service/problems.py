@@ -1,0 +1,128 @@
+"""Every error of the service as RFC 9457 `application/problem+json`, rendered in this one place.
+
+No answer echoes what the caller sent.
+"""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from portal_hooks.contract import FieldError, InvalidEvent
+from projections.database import DatabaseUnavailable
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = "2"
+
+
+class Problem(Exception):
+    """A refusal with its status; raised anywhere, rendered here."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        errors: list[FieldError] | None = None,
+        headers: Mapping[str, str] | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = errors
+        self.headers = headers
+        self.extra = extra
+
+    @classmethod
+    def from_invalid_event(cls, error: InvalidEvent) -> "Problem":
+        """422 with all wrong fields."""
+        return cls(422, "The event has wrong fields.", errors=error.errors)
+
+
+class FieldErrorBody(BaseModel):
+    """One wrong field."""
+
+    pointer: str
+    detail: str
+
+
+class ProblemBody(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldErrorBody] | None = None
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI descriptions of the problems a route answers with."""
+    schema = {"schema": {"$ref": "#/components/schemas/ProblemBody"}}
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: schema}}
+        for status in statuses
+    }
+
+
+def render(problem: Problem) -> JSONResponse:
+    """The response for a problem."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
+    }
+    if problem.errors is not None:
+        body["errors"] = [error._asdict() for error in problem.errors]
+    return JSONResponse(
+        body | problem.extra,
+        status_code=problem.status,
+        headers=dict(problem.headers or {}),
+        media_type=MEDIA_TYPE,
+    )
+
+
+def unavailable(detail: str) -> Problem:
+    """503: the same request may succeed soon."""
+    return Problem(503, detail, headers={"Retry-After": RETRY_AFTER_SECONDS})
+
+
+def install(app: FastAPI) -> None:
+    """Render every error of `app` as a problem."""
+
+    @app.exception_handler(Problem)
+    async def _problem(_request: Request, error: Problem) -> JSONResponse:
+        return render(error)
+
+    @app.exception_handler(HTTPException)
+    async def _http(_request: Request, error: HTTPException) -> JSONResponse:
+        phrase = HTTPStatus(error.status_code).phrase
+        return render(Problem(error.status_code, f"{phrase}.", headers=error.headers))
+
+    @app.exception_handler(RequestValidationError)
+    async def _parameters(_request: Request, error: RequestValidationError) -> JSONResponse:
+        errors = [FieldError(_pointer(item["loc"]), item["msg"]) for item in error.errors()]
+        return render(Problem(422, "The request has wrong parameters or fields.", errors=errors))
+
+    @app.exception_handler(DatabaseUnavailable)
+    async def _database(_request: Request, error: DatabaseUnavailable) -> JSONResponse:
+        logger.warning("the database cannot be used right now: %s", error)
+        return render(unavailable("The database is busy or out of reach; try again."))
+
+    @app.exception_handler(Exception)
+    async def _unexpected(_request: Request, _error: Exception) -> JSONResponse:
+        return render(Problem(500, "This is a fault of the service; its log has the details."))
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    return "/" + "/".join(str(part) for part in location if part != "body")

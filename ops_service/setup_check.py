@@ -1,0 +1,40 @@
+"""What is wrong with a set-up, in words that say how to mend it."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, func, select
+
+from ops_service.settings import Settings
+from projections.database import Database, DatabaseUnavailable
+from projections.fingerprint import freshness
+from projections.migrate import is_current
+from projections.tables import api_tokens, quarantined_events
+
+
+def findings(settings: Settings) -> list[str]:
+    """Everything found wrong; empty when all is well."""
+    found = []
+    if not settings.webhook_secrets:
+        found.append("OPS_WEBHOOK_SECRETS is empty: no webhook can be accepted. Set vm112-portal=whsec_….")
+    database = Database(settings.database_url)
+    try:
+        with database.read() as connection:
+            found += _database_findings(connection)
+    except DatabaseUnavailable as error:
+        found.append(f"The database cannot be used: {error}. See OPS_DATABASE_URL.")
+    finally:
+        database.dispose()
+    return found
+
+
+def _database_findings(connection: Connection) -> Iterator[str]:
+    if not is_current(connection):
+        yield "The database's schema is not current: run `ops-service migrate`."
+        return
+    if freshness(connection) == "stale":
+        yield "The sessions were built by older logic: run `ops-rebuild-projections`."
+    quarantined = connection.execute(select(func.count()).select_from(quarantined_events)).scalar_one()
+    if quarantined:
+        yield f"{quarantined} events are quarantined: mend the fold, then run `ops-rebuild-projections`."
+    if not connection.execute(select(func.count()).select_from(api_tokens)).scalar_one():
+        yield "There is no API token: run `ops-service token create --name desk --scope write`."
