@@ -13,7 +13,9 @@ from ops_service.desk import routes as desk
 from ops_service.events import routes as events
 from ops_service.health import metrics
 from ops_service.health import routes as health
+from ops_service.ingress import rejected_routes
 from ops_service.ingress import routes as ingress
+from ops_service.ingress.receiver import Receiver
 from ops_service.ingress.writer import Writer
 from ops_service.onboard import routes as onboard
 from ops_service.settings import Settings, load
@@ -40,7 +42,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.database = Database(settings.database_url)
     problems.install(app)
-    for module in (ingress, onboard, events, desk, health):
+    for module in (ingress, rejected_routes, onboard, events, desk, health):
         app.include_router(module.router)
     _serve_desk(app)
     return app
@@ -49,7 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     writer = Writer(app.state.database, metrics.GROUP_SIZE.observe)
-    app.state.writer = writer
+    app.state.receiver = Receiver(app.state.settings, app.state.database, writer)
     writer.start()
     try:
         yield

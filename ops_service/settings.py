@@ -31,6 +31,8 @@ class Settings(DatabaseSettings):
     )
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
     max_event_bytes: int = Field(MAX_EVENT_BYTES, ge=1024, le=4 * 1024 * 1024)
+    max_events_per_second: int = Field(10_000, ge=1)
+    """What one source may send; beyond it 429."""
     stalled_after_minutes: int = Field(60, ge=1)
 
     @field_validator("webhook_secrets", mode="before")

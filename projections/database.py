@@ -210,7 +210,11 @@ def _postgresql_engine(url: URL) -> Engine:
         max_overflow=8,
         pool_timeout=10,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": 5, "application_name": "ops-service"},
+        connect_args={
+            "connect_timeout": 5,
+            "application_name": "ops-service",
+            "options": f"-c lock_timeout={BUSY_TIMEOUT_MS}",
+        },
     )
 
 

@@ -2,7 +2,9 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-EVENTS = Counter("ops_events_total", "Authenticated events by what became of them.", ["status"])
+_EVENTS = Counter("ops_events_total", "Authenticated events by what became of them.", ["status"])
+EVENTS = {status: _EVENTS.labels(status) for status in ("created", "duplicate", "conflict")}
+REJECTED = Counter("ops_rejected_deliveries_total", "Signed deliveries, or items of them, that were refused.")
 SIGNATURES_REJECTED = Counter(
     "ops_signatures_rejected_total", "Deliveries refused for their signature.", ["reason"]
 )

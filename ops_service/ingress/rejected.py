@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, delete, func, insert, select
 
+from portal_hooks.signing import Verified
 from projections.tables import rejected_deliveries
 
 KEPT_BODY_BYTES: Final = 4_096
@@ -21,8 +22,7 @@ class Rejection(NamedTuple):
 
 def record(
     connection: Connection,
-    source: str,
-    webhook_id: str,
+    verified: Verified,
     body: bytes,
     received_at: int,
     rejections: Sequence[Rejection],
@@ -30,8 +30,8 @@ def record(
     """Keep the refused delivery, a row for each of its rejections, inside the caller's write transaction."""
     rows = [
         {
-            "source": source,
-            "webhook_id": webhook_id,
+            "source": verified.source,
+            "webhook_id": verified.webhook_id,
             "received_at": received_at,
             "status": rejection.status,
             "detail": rejection.detail,

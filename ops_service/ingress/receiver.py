@@ -1,0 +1,153 @@
+"""A delivery's way from the socket to the log: network, limits, signature, contract, writer.
+
+The order is that of cost and trust: nothing is read from a stranger, nothing is parsed before its signature
+is known to be right, and nothing is answered with 2xx before it is durable.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from math import ceil
+from typing import NamedTuple, TypeVar
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+
+from ops_service.health import metrics
+from ops_service.ingress import rejected
+from ops_service.ingress.body import read_body
+from ops_service.ingress.deliveries import (
+    Headers,
+    InvalidItem,
+    batch_carrier,
+    read_batch,
+    read_single,
+    single_carrier,
+)
+from ops_service.ingress.networks import caller_address, is_allowed
+from ops_service.ingress.rate_limit import RateLimit
+from ops_service.ingress.rejected import Rejection
+from ops_service.ingress.writer import Overloaded, Writer
+from ops_service.problems import Problem, unavailable
+from ops_service.settings import Settings
+from portal_hooks.contract import MAX_BATCH_BYTES, Envelope, InvalidEvent
+from portal_hooks.instants import now_instant
+from portal_hooks.signing import SignatureRejected, Verified, verify
+from projections.database import Database, DatabaseUnavailable
+from projections.log import Delivery, Receipt
+
+logger = logging.getLogger(__name__)
+
+CONFLICT = "This source has already sent other content under this event_id; the first is kept."
+
+Read = TypeVar("Read")
+
+
+class Admitted(NamedTuple):
+    """A delivery whose sender is known; its content is not judged yet."""
+
+    carrier: str
+    body: bytes
+    verified: Verified
+    received_at: int
+
+
+class Receiver:
+    """Takes deliveries for one service. Its methods raise Problem for everything refused."""
+
+    def __init__(self, settings: Settings, database: Database, writer: Writer) -> None:
+        """`writer` must be started before the first delivery."""
+        self._settings = settings
+        self._database = database
+        self._writer = writer
+        self._rate = RateLimit(settings.max_events_per_second)
+
+    async def take_event(self, request: Request) -> Receipt:
+        """Store the one event of the request; the receipt says created or duplicate."""
+        admitted = await self._admit(request, single_carrier, self._settings.max_event_bytes)
+        envelope = await self._read(
+            admitted, lambda: read_single(admitted.body, admitted.carrier, admitted.verified.webhook_id)
+        )
+        [receipt] = await self._store(admitted, [envelope])
+        if receipt.status == "conflict":
+            await self._keep(admitted, [Rejection(409, CONFLICT)])
+            raise Problem(409, CONFLICT, event_id=receipt.event_id, position=receipt.position)
+        return receipt
+
+    async def take_batch(self, request: Request) -> list[Receipt | InvalidItem]:
+        """Store the good items of the request's batch; the results are in the items' order."""
+        limit = self._settings.max_event_bytes
+        admitted = await self._admit(request, batch_carrier, max(MAX_BATCH_BYTES, limit))
+        items = await self._read(admitted, lambda: read_batch(admitted.body, admitted.carrier, limit))
+        receipts = iter(await self._store(admitted, [item for item in items if isinstance(item, Envelope)]))
+        results = [next(receipts) if isinstance(item, Envelope) else item for item in items]
+        rejections = [rejection for result in results if (rejection := _rejection(result))]
+        if rejections:
+            await self._keep(admitted, rejections)
+        return results
+
+    async def _admit(self, request: Request, carrier_of: Callable[[Headers], str], limit: int) -> Admitted:
+        self._check_network(request)
+        headers = request.scope["headers"]
+        carrier = carrier_of(headers)
+        body = await read_body(request, limit)
+        try:
+            verified = verify(headers, body, self._settings.webhook_secrets, time.time())
+        except SignatureRejected as error:
+            # The server sends `Date` with every answer, so a sender sees when its own clock is off.
+            metrics.SIGNATURES_REJECTED.labels(error.reason).inc()
+            raise Problem(401, str(error)) from None
+        return Admitted(carrier, body, verified, now_instant())
+
+    def _check_network(self, request: Request) -> None:
+        forwarded = [value for name, value in request.scope["headers"] if name == b"x-forwarded-for"]
+        peer = request.client.host if request.client else ""
+        address = caller_address(peer, forwarded, self._settings.trusted_proxies)
+        if not is_allowed(address, self._settings.allowed_networks):
+            close = {"Connection": "close"}
+            raise Problem(403, "This address is outside the allowed networks.", headers=close)
+
+    async def _read(self, admitted: Admitted, read: Callable[[], Read]) -> Read:
+        try:
+            return read()
+        except InvalidEvent as error:
+            await self._keep(admitted, [Rejection(422, str(error))])
+            raise Problem.from_invalid_event(error) from None
+
+    async def _store(self, admitted: Admitted, envelopes: Sequence[Envelope]) -> list[Receipt]:
+        if not envelopes:
+            return []
+        source = admitted.verified.source
+        wait = self._rate.take(source, len(envelopes))
+        if wait:
+            retry_after = {"Retry-After": str(ceil(wait))}
+            raise Problem(429, "This source sends faster than it may.", headers=retry_after)
+        deliveries = [Delivery(source, admitted.received_at, envelope) for envelope in envelopes]
+        try:
+            receipts = await self._writer.submit(deliveries)
+        except Overloaded:
+            raise unavailable("Too many events are waiting; send this one again.") from None
+        for receipt in receipts:
+            metrics.EVENTS[receipt.status].inc()
+        return receipts
+
+    async def _keep(self, admitted: Admitted, rejections: Sequence[Rejection]) -> None:
+        """Keep a refused delivery. A database that cannot take it must not change the answer."""
+
+        def keep() -> None:
+            with self._database.write() as connection:
+                rejected.record(
+                    connection, admitted.verified, admitted.body, admitted.received_at, rejections
+                )
+
+        metrics.REJECTED.inc(len(rejections))
+        try:
+            await run_in_threadpool(keep)
+        except DatabaseUnavailable as error:
+            logger.warning("a refused delivery of %s could not be kept: %s", admitted.verified.source, error)
+
+
+def _rejection(result: Receipt | InvalidItem) -> Rejection | None:
+    if isinstance(result, InvalidItem):
+        return Rejection(422, f"{result.event_id or 'an item'}: {result.detail}")
+    return Rejection(409, f"{result.event_id}: {CONFLICT}") if result.status == "conflict" else None

@@ -1,0 +1,63 @@
+"""GET /api/v1/rejected-deliveries: authenticated deliveries that were refused."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+from sqlalchemy import func, select
+
+from ops_service import cursors
+from ops_service.auth.guard import DatabaseOf, Reader
+from ops_service.onboard.windows import Instant
+from ops_service.problems import responses
+from projections.tables import rejected_deliveries
+
+router = APIRouter(
+    prefix="/api/v1/rejected-deliveries", tags=["ingress"], responses=responses(401, 403, 422, 503)
+)
+
+ROW = rejected_deliveries.c
+
+
+class RejectedDelivery(BaseModel):
+    """Why a delivery was refused, and the beginning of what it held."""
+
+    id: int
+    source: str
+    webhook_id: str
+    received_at: Instant
+    status: int
+    detail: str
+    body: str
+    body_bytes: int
+    """The size of the whole body; `body` is cut to 4 KiB."""
+
+
+class RejectedList(BaseModel):
+    """A page, newest first; `total` counts all pages."""
+
+    total: int
+    rejected: list[RejectedDelivery]
+    next_cursor: str | None
+
+
+@router.get("")
+def list_rejected(
+    database: DatabaseOf,
+    _reader: Reader,
+    source: Annotated[str | None, Query(max_length=64, pattern=r"^[^\x00]*$")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: str | None = None,
+) -> RejectedList:
+    """What was refused though its signature was right, newest first."""
+    where = [ROW.source == source] if source is not None else []
+    page = select(rejected_deliveries).where(*where).order_by(ROW.id.desc()).limit(limit + 1)
+    if cursor:
+        page = page.where(ROW.id < cursors.decode(cursor, int)[0])
+    with database.read() as connection:
+        count = select(func.count()).select_from(rejected_deliveries).where(*where)
+        total = connection.execute(count).scalar_one()
+        rows = connection.execute(page).mappings().all()
+    shown = [{**row, "body": bytes(row["body"]).decode(errors="replace")} for row in rows[:limit]]
+    cut = cursors.encode([rows[limit - 1]["id"]]) if len(rows) > limit else None
+    return RejectedList.model_validate({"total": total, "rejected": shown, "next_cursor": cut})
