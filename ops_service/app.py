@@ -9,6 +9,7 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 from ops_service import problems
+from ops_service.body_limit import BodyLimit
 from ops_service.desk import routes as desk
 from ops_service.events import routes as events
 from ops_service.health import metrics
@@ -42,6 +43,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.database = Database(settings.database_url)
     problems.install(app)
+    app.add_middleware(BodyLimit)
     for module in (ingress, rejected_routes, onboard, events, desk, health):
         app.include_router(module.router)
     _serve_desk(app)

@@ -7,14 +7,12 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from ops_service import dev, setup_check
+from ops_service import dev, server, setup_check
 from ops_service.auth import tokens
 from ops_service.settings import BadSettings, Settings, load
 from projections import fingerprint
 from projections.database import Database, DatabaseMisconfigured, DatabaseUnavailable
 from projections.migrate import upgrade
-
-SHUTDOWN_SECONDS = 10
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 token_app = typer.Typer(no_args_is_help=True, help="API tokens.")
@@ -40,11 +38,7 @@ def serve(
         host=host or settings.host,
         port=settings.port if port is None else port,
         workers=workers,
-        access_log=False,
-        # X-Forwarded-For is judged by OPS_TRUSTED_PROXIES, not by the server.
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        **server.options(),
     )
 
 

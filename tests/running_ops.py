@@ -13,6 +13,7 @@ import uvicorn
 
 from ops_service.app import create_app
 from ops_service.auth import tokens
+from ops_service.server import options
 from ops_service.settings import Settings
 from portal_hooks.contract import new_event_id, utc_now_rfc3339
 from portal_hooks.signing import headers_for
@@ -94,9 +95,7 @@ def settings_for(database_url: str, **changes: Any) -> Settings:
 def running_ops(database_url: str, **changes: Any) -> Iterator[RunningOps]:
     """Run the service on a free port until the block ends."""
     app = create_app(settings_for(database_url, **changes))
-    config = uvicorn.Config(
-        app, port=0, log_level="warning", lifespan="on", proxy_headers=False, timeout_graceful_shutdown=5
-    )
+    config = uvicorn.Config(app, port=0, log_level="warning", lifespan="on", **options())
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), name="test-ops")
     thread.start()

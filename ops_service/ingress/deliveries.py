@@ -75,7 +75,7 @@ def _item(value: Any, is_cloudevent: bool, max_event_bytes: int) -> Envelope | I
     except InvalidEvent as error:
         given = value.get("id" if is_cloudevent else "event_id") if isinstance(value, dict) else None
         return InvalidItem(given if isinstance(given, str) and len(given) <= 128 else None, str(error))
-    if len(envelope.payload) > max_event_bytes:
+    if len(envelope.payload.encode()) > max_event_bytes:
         return InvalidItem(envelope.event_id, f"the event is larger than {max_event_bytes} bytes")
     return envelope
 

@@ -62,7 +62,7 @@ def failure_codes(connection: Connection, window: Window) -> dict[str | None, in
         .where(_in_window(window), ROW.current_stage == FAILED_STAGE)
         .group_by(ROW.failure_code)
     )
-    return dict(connection.execute(query).tuples().all())
+    return dict(connection.execute(query).all())
 
 
 def sessions_as_of(connection: Connection, window: Window, as_of: int) -> list[Session]:

@@ -1,0 +1,93 @@
+"""What a client may do to the server before, or instead of, sending a proper request."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from ops_service import server
+from ops_service.ingress import body
+from tests.running_ops import INGRESS, RunningOps, running_ops
+
+
+@pytest.fixture
+def ops(sqlite_url: str) -> Iterator[RunningOps]:
+    """HTTP's limits do not depend on the database."""
+    with running_ops(sqlite_url) as running:
+        yield running
+
+
+def connect(ops: RunningOps) -> socket.socket:
+    address = urlsplit(ops.url)
+    assert address.hostname
+    assert address.port
+    return socket.create_connection((address.hostname, address.port), timeout=20)
+
+
+def answer(connection: socket.socket) -> tuple[int, dict[str, object]]:
+    received = b""
+    while chunk := connection.recv(65536):
+        received += chunk
+    head, _, content = received.partition(b"\r\n\r\n")
+    assert b"application/problem+json" in head
+    return int(head.split(b" ", 2)[1]), json.loads(content)
+
+
+def test_endless_headers_are_cut_off(ops: RunningOps) -> None:
+    with connect(ops) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: ops\r\nX-Long: ")
+        sent = 0
+        try:
+            while sent < 50_000_000:
+                sent += connection.send(b"x" * 65536)
+        except OSError:
+            pass
+        assert sent < 10_000_000
+    with connect(ops) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nX-Long: " + b"x" * (server.MAX_HEAD_BYTES + 1))
+        status, problem = answer(connection)
+        assert (status, problem["status"]) == (431, 431)
+
+
+def test_headers_that_trickle_are_given_up(ops: RunningOps, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.5)
+    with connect(ops) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHo")
+        started = time.monotonic()
+        assert answer(connection)[0] == 408
+        assert time.monotonic() - started < 5
+
+
+def test_a_body_that_trickles_is_given_up(ops: RunningOps, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "DEADLINE_SECONDS", 0.5)
+    with connect(ops) as connection:
+        head = f"POST {INGRESS} HTTP/1.1\r\nHost: ops\r\nContent-Type: application/json\r\n"
+        connection.sendall(head.encode() + b"Content-Length: 9\r\n\r\n{")
+        assert answer(connection)[0] == 408
+
+
+def test_what_is_no_http_is_a_problem_too(ops: RunningOps) -> None:
+    with connect(ops) as connection:
+        connection.sendall(b"\x16\x03\x01 nonsense\r\n\r\n")
+        assert answer(connection)[0] == 400
+
+
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+def test_other_routes_bound_their_bodies_too(ops: RunningOps, framing: str) -> None:
+    large = b'{"body":"' + b"x" * 200_000 + b'"}'
+    content = large if framing == "length" else iter([large[:100_000], large[100_000:]])
+    refused = ops.http.post(
+        "/api/v1/desk/tickets/1/notes", content=content, headers={"content-type": "application/json"}
+    )
+    assert refused.status_code == 413
+    assert refused.headers["content-type"] == "application/problem+json"
+
+
+def test_requests_on_one_connection_go_on(ops: RunningOps, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.3)
+    for _ in range(3):
+        assert ops.get("/healthz") == {"status": "alive"}
+        time.sleep(0.4)
