@@ -7,7 +7,6 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final, Literal, NamedTuple
 
-import msgspec
 from sqlalchemy import Connection, Select, case, func, null, select, text
 
 from portal_hooks.contract import Envelope
@@ -35,14 +34,6 @@ class Receipt:
     position: int
 
 
-class LoggedEvent(NamedTuple):
-    """An event as the fold wants it, and where it stands in the log."""
-
-    position: int
-    session_id: str
-    event: Event
-
-
 _INSERT = (
     "INSERT INTO webhook_events (position, source, event_id, event_type, session_id, occurred_at,"
     " effective_at, received_at, domain, payload, content_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -51,7 +42,7 @@ _INSERT = (
 Known = dict[tuple[str, str], tuple[int, bytes]]
 
 
-def append(connection: Connection, deliveries: Sequence[Delivery]) -> tuple[list[Receipt], list[LoggedEvent]]:
+def append(connection: Connection, deliveries: Sequence[Delivery]) -> tuple[list[Receipt], list[Event]]:
     """Append what is new, inside the caller's write transaction.
 
     Returns a receipt for each delivery, in order, and the events that were created.
@@ -72,7 +63,7 @@ def append(connection: Connection, deliveries: Sequence[Delivery]) -> tuple[list
         known[key] = (position, envelope.content_hash)
         at = effective_at(envelope.occurred_at, delivery.received_at)
         rows.append((position, *_columns(delivery, at)))
-        created.append(_logged(position, delivery, at))
+        created.append(to_event(position, delivery, at))
         receipts.append(Receipt("created", envelope.event_id, position))
     run_many(connection, _INSERT, rows)
     return receipts, created
@@ -80,31 +71,33 @@ def append(connection: Connection, deliveries: Sequence[Delivery]) -> tuple[list
 
 def sessions_events(
     connection: Connection, session_ids: Sequence[str], *, received_by: int | None = None
-) -> dict[str, list[LoggedEvent]]:
+) -> dict[str, list[Event]]:
     """All events of each of the sessions, unordered; only those received by an instant, if one is given.
 
     Sessions without any are left out.
     """
-    found: dict[str, list[LoggedEvent]] = defaultdict(list)
+    found: dict[str, list[Event]] = defaultdict(list)
     if session_ids:
         query = foldable().where(LOG.session_id.in_(session_ids))
         if received_by is not None:
             query = query.where(LOG.received_at <= received_by)
-        for row in connection.execute(query):
-            found[row.session_id].append(to_logged(row))
+        for event in map(Event._make, connection.execute(query)):
+            found[event.session_id].append(event)
     return found
 
 
-def histories(connection: Connection, after: str, limit: int) -> list[tuple[str, list[LoggedEvent]]]:
-    """Whole sessions in id order from the first id past `after`: about `limit` events, never a part of a
-    session. Empty at the end of the log."""
+def histories(connection: Connection, after: str, limit: int) -> list[tuple[str, list[Event]]]:
+    """Whole sessions in id order from the first id past `after`, each with all its events in sort order.
+
+    About `limit` events, never a part of a session; empty at the end of the log.
+    """
     ids = select(LOG.session_id).where(LOG.session_id > after).order_by(LOG.session_id)
     last = connection.execute(ids.offset(limit).limit(1)).scalar()
-    query = foldable().where(LOG.session_id > after).order_by(LOG.session_id)
+    query = foldable().where(LOG.session_id > after)
     if last is not None:
         query = query.where(LOG.session_id <= last)
-    rows = map(to_logged, connection.execute(query))
-    return [(session_id, list(group)) for session_id, group in groupby(rows, key=itemgetter(1))]
+    events = sorted(map(Event._make, connection.execute(query).all()))
+    return [(session_id, list(group)) for session_id, group in groupby(events, key=itemgetter(0))]
 
 
 def sessions_touched(connection: Connection, after: int) -> list[str]:
@@ -114,28 +107,34 @@ def sessions_touched(connection: Connection, after: int) -> list[str]:
 
 
 def foldable() -> Select[Any]:
-    """What `to_logged` reads. `data` is fetched only for the types whose fold looks at it."""
+    """The columns of Event, in its order."""
     facts = case((LOG.event_type.in_(TYPES_WITH_FACTS), LOG.payload), else_=null())
     return select(
-        LOG.position,
         LOG.session_id,
         LOG.effective_at,
+        case(RANK, value=LOG.event_type, else_=0),
         LOG.event_id,
         LOG.source,
         LOG.event_type,
         LOG.domain,
-        facts.label("payload"),
+        facts,
+        LOG.position,
     )
 
 
-def to_logged(row: Iterable[Any]) -> LoggedEvent:
-    """A row of `foldable` as the fold wants it."""
-    position, session_id, at, event_id, source, event_type, domain, payload = row
-    data = msgspec.json.decode(payload).get("data") if payload else None
-    return LoggedEvent(
+def to_event(position: int, delivery: Delivery, at: int) -> Event:
+    """The event as `foldable` would read it back; `at` is when it takes effect."""
+    envelope = delivery.envelope
+    return Event(
+        envelope.session_id,
+        at,
+        RANK.get(envelope.event_type, 0),
+        envelope.event_id,
+        delivery.source,
+        envelope.event_type,
+        envelope.domain,
+        envelope.payload if envelope.event_type in TYPES_WITH_FACTS else None,
         position,
-        session_id,
-        Event(at, RANK.get(event_type, 0), event_id, source, event_type, domain, data),
     )
 
 
@@ -192,17 +191,3 @@ def _columns(delivery: Delivery, at: int) -> tuple[Any, ...]:
         envelope.payload,
         envelope.content_hash,
     )
-
-
-def _logged(position: int, delivery: Delivery, at: int) -> LoggedEvent:
-    row = (
-        position,
-        delivery.envelope.session_id,
-        at,
-        delivery.envelope.event_id,
-        delivery.source,
-        delivery.envelope.event_type,
-        delivery.envelope.domain,
-        delivery.envelope.payload if delivery.envelope.event_type in TYPES_WITH_FACTS else None,
-    )
-    return to_logged(row)

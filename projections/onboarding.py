@@ -4,11 +4,12 @@ Live ingest, repair, rebuild, verify and every question about the past use this 
 (contract, section 4).
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
+
+import msgspec
 
 from portal_hooks.contract import (
     COMPLETED,
@@ -19,6 +20,7 @@ from portal_hooks.contract import (
     STAGE_OF,
     STAGES,
 )
+from portal_hooks.strict_json import canonical_json
 
 CLOCK_TOLERANCE = 5 * 60 * 1_000_000
 """How far, in microseconds, a portal's clock may run ahead of ours before ours is used instead."""
@@ -58,18 +60,22 @@ class Effect(StrEnum):
 
 
 class Event(NamedTuple):
-    """What the fold needs of an event. Compares by the sort key, which its first fields are.
+    """What the fold needs of a logged event.
 
-    `source` only breaks the tie of two sources using one id at one instant.
+    A session's events compare by the contract's sort key, which the fields after `session_id` are; `source`
+    only breaks the tie of two sources using one id at one instant.
     """
 
+    session_id: str
     effective_at: int
     rank: int
     event_id: str
     source: str
     event_type: str
     domain: str | None
-    data: dict[str, Any] | None
+    facts: str | None
+    """The payload as JSON text for TYPES_WITH_FACTS, else None."""
+    position: int
 
 
 def effective_at(occurred_at: int, received_at: int) -> int:
@@ -79,7 +85,7 @@ def effective_at(occurred_at: int, received_at: int) -> int:
 
 def sort_key(event: Event) -> tuple[int, int, str, str]:
     """The total order of a session's events, the same on every database."""
-    return event[:4]
+    return event[1:5]
 
 
 @dataclass(slots=True)
@@ -136,7 +142,7 @@ def apply(session: Session, event: Event) -> Effect:
 def fold(session_id: str, events: Iterable[Event]) -> Session:
     """The session's state after all its events, given in any order."""
     session = Session(session_id)
-    for event in sorted(events, key=sort_key):
+    for event in sorted(events):
         apply(session, event)
     return session
 
@@ -156,7 +162,7 @@ def _progress(session: Session, stage: int, at: int) -> Effect:
 
 
 def _fail(session: Session, event: Event) -> Effect:
-    data = event.data or {}
+    data = _data(event)
     session.failure_count += 1
     session.failure_step = _as_text(data.get("step"))
     session.failure_code = _as_text(data.get("code"))
@@ -169,18 +175,23 @@ def _fail(session: Session, event: Event) -> Effect:
 
 def _takes_effect(session: Session, event: Event) -> bool:
     """Settle `infra_status`; False when the event reports no progress."""
-    data = event.data or {}
     if event.event_type == INFRA_SYNCED:
-        synced = data.get("success") is not False
+        synced = _data(event).get("success") is not False
         session.infra_status = "synced" if synced else "failed"
         return synced
-    if event.event_type == COMPLETED and data.get("infra_status") is not None:
-        session.infra_status = INFRA_OUTCOMES.get(_as_text(data["infra_status"]) or "", "unknown")
+    if event.event_type == COMPLETED:
+        outcome = _as_text(_data(event).get("infra_status"))
+        if outcome is not None:
+            session.infra_status = INFRA_OUTCOMES.get(outcome, "unknown")
     return True
+
+
+def _data(event: Event) -> dict[str, Any]:
+    return (msgspec.json.decode(event.facts).get("data") if event.facts else None) or {}
 
 
 def _as_text(value: Any) -> str | None:
     """Text as it is; other JSON as its canonical text, for failure codes may be numbers."""
     if value is None or isinstance(value, str):
         return value
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return canonical_json(value)

@@ -12,19 +12,19 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, insert, select
 
 from projections import onboarding, sessions, tickets
-from projections.log import Delivery, LoggedEvent, Receipt, append, sessions_events
-from projections.onboarding import Session
+from projections.log import Delivery, Receipt, append, sessions_events
+from projections.onboarding import Event, Session
 from projections.tables import quarantined_events
 
 logger = logging.getLogger(__name__)
 
-Histories = dict[str, list[LoggedEvent]]
+Histories = dict[str, list[Event]]
 
 
 class Failure(NamedTuple):
     """An event the fold raised on."""
 
-    logged: LoggedEvent
+    event: Event
     error: str
 
 
@@ -51,22 +51,22 @@ def refold(connection: Connection, session_ids: Sequence[str], now: int) -> list
     return failures
 
 
-def fold_tolerantly(session_id: str, events: Iterable[LoggedEvent]) -> tuple[Session, list[Failure]]:
+def fold_tolerantly(session_id: str, events: Iterable[Event]) -> tuple[Session, list[Failure]]:
     """The fold of all events that can be folded, and those that cannot."""
-    good = sorted(events, key=lambda logged: onboarding.sort_key(logged.event))
+    good = sorted(events)
     failures: list[Failure] = []
     while True:
         session = Session(session_id)
-        for logged in good:
+        for event in good:
             try:
-                onboarding.apply(session, logged.event)
+                onboarding.apply(session, event)
             except Exception as error:
-                failures.append(Failure(logged, f"{type(error).__name__}: {error}"))
+                failures.append(Failure(event, f"{type(error).__name__}: {error}"))
                 break
         else:
             return session, failures
         # The state is half changed: begin again without the event that raised.
-        good.remove(logged)
+        good.remove(event)
 
 
 def _project(connection: Connection, new: Histories, now: int) -> None:
@@ -84,17 +84,15 @@ def _project(connection: Connection, new: Histories, now: int) -> None:
     _quarantine(connection, failures, now)
 
 
-def _in_order(session: Session, events: Iterable[LoggedEvent]) -> bool:
+def _in_order(session: Session, events: Iterable[Event]) -> bool:
     """True when all events lie after what is folded. Equal instants are left to the refold's full sort."""
-    return session.event_count == 0 or all(
-        logged.event.effective_at > session.last_event_at for logged in events
-    )
+    return session.event_count == 0 or all(event.effective_at > session.last_event_at for event in events)
 
 
-def _apply_all(session: Session, events: Iterable[LoggedEvent]) -> bool:
+def _apply_all(session: Session, events: Iterable[Event]) -> bool:
     """Fold the events into the session; False when one raised, and then the session is spoilt."""
     try:
-        for event in sorted((logged.event for logged in events), key=onboarding.sort_key):
+        for event in sorted(events):
             onboarding.apply(session, event)
     except Exception:
         return False
@@ -108,7 +106,7 @@ def _without_quarantined(connection: Connection, session_ids: Sequence[str]) -> 
     query = select(column.position).where(column.session_id.in_(session_ids))
     out = set(connection.execute(query).scalars())
     return {
-        session_id: [logged for logged in events if logged.position not in out]
+        session_id: [event for event in events if event.position not in out]
         for session_id, events in sessions_events(connection, session_ids).items()
     }
 
@@ -141,8 +139,8 @@ def _write(
 def _quarantine(connection: Connection, failures: Iterable[Failure], now: int) -> None:
     rows = [
         {
-            "position": failure.logged.position,
-            "session_id": failure.logged.session_id,
+            "position": failure.event.position,
+            "session_id": failure.event.session_id,
             "error": failure.error,
             "quarantined_at": now,
         }
@@ -157,8 +155,8 @@ def _quarantine(connection: Connection, failures: Iterable[Failure], now: int) -
         connection.execute(insert(quarantined_events), rows)
 
 
-def _by_session(created: Iterable[LoggedEvent]) -> Histories:
+def _by_session(created: Iterable[Event]) -> Histories:
     grouped: Histories = defaultdict(list)
-    for logged in created:
-        grouped[logged.session_id].append(logged)
+    for event in created:
+        grouped[event.session_id].append(event)
     return grouped

@@ -14,14 +14,8 @@ from sqlalchemy import Connection, delete, select
 from portal_hooks.instants import now_instant
 from projections import fingerprint, onboarding, projector, sessions, shadow, tickets
 from projections.database import Database, DatabaseUnavailable
-from projections.log import (
-    LoggedEvent,
-    head,
-    histories,
-    sessions_events,
-    sessions_touched,
-)
-from projections.onboarding import Session
+from projections.log import head, histories, sessions_events, sessions_touched
+from projections.onboarding import Event, Session
 from projections.tables import onboard_sessions, quarantined_events
 
 CHUNK_EVENTS: Final = 20_000
@@ -180,15 +174,15 @@ def _follow_tickets(database: Database) -> None:
             tickets.follow(connection, readiness, now_instant())
 
 
-def _fold_strictly(session_id: str, history: Iterable[LoggedEvent]) -> Session:
+def _fold_strictly(session_id: str, events: Iterable[Event]) -> Session:
     session = Session(session_id)
-    for logged in sorted(history, key=lambda logged: onboarding.sort_key(logged.event)):
+    for event in sorted(events):
         try:
-            onboarding.apply(session, logged.event)
+            onboarding.apply(session, event)
         except Exception as error:
             raise RebuildFailed(
-                f"the fold raised {type(error).__name__} at event {logged.position}"
-                f" ({logged.event.event_type}, id {logged.event.event_id}) of session {session_id}: {error}"
+                f"the fold raised {type(error).__name__} at event {event.position} ({event.event_type},"
+                f" id {event.event_id}) of session {session_id}: {error}"
             ) from error
     return session
 
@@ -202,7 +196,7 @@ def _stored_between(connection: Connection, after: str, last: str | None) -> dic
 
 
 def _compare(
-    chunk: list[tuple[str, list[LoggedEvent]]], stored: dict[str, tuple[Any, ...]]
+    chunk: list[tuple[str, list[Event]]], stored: dict[str, tuple[Any, ...]]
 ) -> Iterator[Difference]:
     for session_id, history in chunk:
         row = stored.pop(session_id, None)

@@ -44,9 +44,9 @@ def timeline_event(told: Told, details: Any, max_data_bytes: int | None = None) 
     data = msgspec.json.decode(details.payload).get("data")
     shown = data if max_data_bytes is None or data is None else cut(data, max_data_bytes)
     return {
-        "event_id": told.logged.event.event_id,
-        "position": told.logged.position,
-        "event_type": told.logged.event.event_type,
+        "event_id": told.event.event_id,
+        "position": told.event.position,
+        "event_type": told.event.event_type,
         "created_at": details.occurred_at,
         "received_at": details.received_at,
         "stage": told.stage,

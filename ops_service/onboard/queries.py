@@ -9,8 +9,8 @@ from ops_service.onboard.funnel import FunnelRow
 from ops_service.onboard.windows import Window
 from portal_hooks.contract import FAILED_STAGE, STAGES
 from projections import sessions
-from projections.log import LOG, LoggedEvent, sessions_events
-from projections.onboarding import Session
+from projections.log import LOG, sessions_events
+from projections.onboarding import Event, Session
 from projections.projector import fold_tolerantly
 from projections.tables import REACHED, onboard_sessions, quarantined_events, tickets
 
@@ -104,7 +104,7 @@ def find_session(connection: Connection, session_id: str) -> SessionRow | None:
     return _session_row(row) if row else None
 
 
-def history(connection: Connection, session_id: str) -> tuple[list[LoggedEvent], set[int]]:
+def history(connection: Connection, session_id: str) -> tuple[list[Event], set[int]]:
     """All events of a session, and which of their positions are quarantined."""
     events = sessions_events(connection, [session_id]).get(session_id, [])
     query = select(quarantined_events.c.position).where(quarantined_events.c.session_id == session_id)

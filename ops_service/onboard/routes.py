@@ -142,10 +142,10 @@ def timeline_body(
     if not events:
         raise unknown_session()
     session, told = timeline.tell(session_id, events, quarantined)
-    keys = [onboarding.sort_key(item.logged.event) for item in told]
+    keys = [onboarding.sort_key(item.event) for item in told]
     start = bisect_right(keys, tuple(cursors.decode(cursor, int, int, str, str))) if cursor else 0
     page = told[start : start + limit]
-    details = queries.event_details(connection, [item.logged.position for item in page])
+    details = queries.event_details(connection, [item.event.position for item in page])
     more = start + limit < len(told)
     return {
         "session_id": session_id,
@@ -154,7 +154,7 @@ def timeline_body(
         "infra_status": session.infra_status,
         "total": len(told),
         "events": [
-            answers.timeline_event(item, details[item.logged.position], max_data_bytes) for item in page
+            answers.timeline_event(item, details[item.event.position], max_data_bytes) for item in page
         ],
         "next_cursor": cursors.encode(keys[start + limit - 1]) if more else None,
     }

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from portal_hooks.contract import FAILED, FAILED_STAGE, STAGE_OF
 from projections import onboarding, sessions
-from projections.log import LoggedEvent
-from projections.onboarding import Session
+from projections.onboarding import Event, Session
+from projections.projector import fold_tolerantly
 
 QUARANTINED = "quarantined"
 
@@ -14,7 +14,7 @@ QUARANTINED = "quarantined"
 class Told(NamedTuple):
     """An event and what it did."""
 
-    logged: LoggedEvent
+    event: Event
     effect: str
     stage: str | None
 
@@ -27,31 +27,32 @@ class Setting(NamedTuple):
     event_type: str
 
 
-def tell(session_id: str, events: Iterable[LoggedEvent], quarantined: set[int]) -> tuple[Session, list[Told]]:
-    """The session's state and its events in sort order. Quarantined events change nothing."""
+def tell(session_id: str, events: Iterable[Event], quarantined: set[int]) -> tuple[Session, list[Told]]:
+    """The session's state and its events in sort order. What is or would be quarantined changes nothing."""
+    events = sorted(events)
+    _, failures = fold_tolerantly(
+        session_id, [event for event in events if event.position not in quarantined]
+    )
+    without = quarantined | {failure.event.position for failure in failures}
     session = Session(session_id)
     told = []
-    for logged in _in_order(events):
-        effect = (
-            QUARANTINED if logged.position in quarantined else onboarding.apply(session, logged.event).value
-        )
-        told.append(Told(logged, effect, stage_of(logged.event.event_type)))
+    for event in events:
+        effect = QUARANTINED if event.position in without else onboarding.apply(session, event).value
+        told.append(Told(event, effect, stage_of(event.event_type)))
     return session, told
 
 
-def explain(
-    session_id: str, events: Iterable[LoggedEvent], quarantined: set[int]
-) -> dict[str, Setting | None]:
+def explain(session_id: str, events: Iterable[Event], quarantined: set[int]) -> dict[str, Setting | None]:
     """For each column of the session's row, the event that set it last; None for what was never set."""
     session = Session(session_id)
     settings: dict[str, Setting | None] = dict.fromkeys(sessions.COLUMNS)
     before: tuple[Any, ...] = (None,) * len(sessions.COLUMNS)
-    for logged in _in_order(events):
-        if logged.position in quarantined:
+    for event in sorted(events):
+        if event.position in quarantined:
             continue
-        onboarding.apply(session, logged.event)
+        onboarding.apply(session, event)
         after = sessions.to_row(session)
-        setting = Setting(logged.position, logged.event.event_id, logged.event.event_type)
+        setting = Setting(event.position, event.event_id, event.event_type)
         settings |= dict.fromkeys(_changed(before, after), setting)
         before = after
     return settings
@@ -60,10 +61,6 @@ def explain(
 def stage_of(event_type: str) -> str | None:
     """The stage an event of this type reports; None for unknown types."""
     return FAILED_STAGE if event_type == FAILED else STAGE_OF.get(event_type)
-
-
-def _in_order(events: Iterable[LoggedEvent]) -> list[LoggedEvent]:
-    return sorted(events, key=lambda logged: onboarding.sort_key(logged.event))
 
 
 def _changed(before: tuple[Any, ...], after: tuple[Any, ...]) -> Iterator[str]:
