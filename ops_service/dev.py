@@ -32,6 +32,13 @@ async def run() -> int:
     environment = _environment()
     ops = f"http://127.0.0.1:{environment['OPS_PORT']}"
     portal = f"http://127.0.0.1:{environment['PORTAL_PORT']}"
+    taken = [address for address in (ops, portal) if await _answers(address)]
+    if taken:
+        print(
+            f"Something answers at {taken[0]} already; set OPS_PORT or PORTAL_PORT to free ports.",
+            file=sys.stderr,
+        )
+        return 2
     children = [await _start(environment, *command) for command in _commands(environment)]
     ends = [asyncio.create_task(child.wait()) for child in children]
     stop = asyncio.create_task(stopping.wait())
@@ -104,23 +111,27 @@ async def _start(environment: dict[str, str], *arguments: str) -> asyncio.subpro
     )
 
 
+async def _answers(address: str) -> bool:
+    host, _, port = address.removeprefix("http://").partition(":")
+    try:
+        _, writer = await asyncio.open_connection(host, int(port))
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
 async def _until_up(stop: asyncio.Task[bool], ends: list[asyncio.Task[int]], *addresses: str) -> bool:
     """True when all addresses answer; False when a child ended, or it was stopped, before that."""
+    deadline = asyncio.get_running_loop().time() + START_SECONDS
     for address in addresses:
-        host, _, port = address.removeprefix("http://").partition(":")
-        for _ in range(START_SECONDS * 20):
+        while not await _answers(address):
             if stop.done() or any(end.done() for end in ends):
                 return False
-            try:
-                _, writer = await asyncio.open_connection(host, int(port))
-            except OSError:
-                await asyncio.sleep(0.05)
-                continue
-            writer.close()
-            break
-        else:
-            print(f"{address} did not start within {START_SECONDS} seconds.", file=sys.stderr)
-            return False
+            if asyncio.get_running_loop().time() > deadline:
+                print(f"{address} did not start within {START_SECONDS} seconds.", file=sys.stderr)
+                return False
+            await asyncio.sleep(0.05)
     return True
 
 

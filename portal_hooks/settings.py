@@ -1,0 +1,75 @@
+"""The portal's settings, read from its environment."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from portal_hooks.signing import parse_secret
+
+INGRESS_PATH: Final = "/api/v1/webhooks/onboard"
+
+
+class ConfigurationError(ValueError):
+    """A setting is missing or wrong; the message is one line that names it and says how to mend it."""
+
+
+class HookSettings(NamedTuple):
+    """What OnboardHooks needs to know."""
+
+    url: str
+    """Where one event is posted to."""
+    key: bytes
+    spool_dir: Path
+    redis_url: str | None
+
+
+def read_settings(environ: Mapping[str, str] | None = None) -> HookSettings:
+    """Read OPS_WEBHOOK_URL, OPS_WEBHOOK_SECRET, OPS_SPOOL_DIR and, if given, REDIS_URL.
+
+    Raises ConfigurationError.
+    """
+    values = os.environ if environ is None else environ
+    return HookSettings(
+        url=_ingress_url(_required(values, "OPS_WEBHOOK_URL", "http://vm122:8080")),
+        key=_key(_required(values, "OPS_WEBHOOK_SECRET", "whsec_…, the secret Ops knows this portal by")),
+        spool_dir=_writable_folder(_required(values, "OPS_SPOOL_DIR", "/var/lib/onboard-portal/spool")),
+        redis_url=values.get("REDIS_URL") or None,
+    )
+
+
+def _required(values: Mapping[str, str], name: str, example: str) -> str:
+    value = values.get(name, "").strip()
+    if not value:
+        raise ConfigurationError(f"{name} is not set; set it in the portal's environment, e.g. {example}")
+    return value
+
+
+def _ingress_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigurationError("OPS_WEBHOOK_URL is not an http or https address, e.g. http://vm122:8080")
+    return text.rstrip("/") + INGRESS_PATH if parts.path in ("", "/") else text
+
+
+def _key(text: str) -> bytes:
+    try:
+        return parse_secret(text)
+    except ValueError as error:
+        raise ConfigurationError(f"OPS_WEBHOOK_SECRET is wrong: {error}") from None
+
+
+def _writable_folder(text: str) -> Path:
+    folder = Path(text)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"OPS_SPOOL_DIR cannot be made: {error.strerror}: {folder}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"OPS_SPOOL_DIR is not writable by this process: {folder}")
+    return folder

@@ -1,0 +1,302 @@
+"""OnboardHooks over real HTTP: what arrives, what is kept back, and that the portal never notices trouble."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from portal_hooks import ConfigurationError, OnboardHooks, contract
+from portal_hooks.once import FileFirstVisits
+from portal_hooks.sender import Backoff, DirectSender
+from portal_hooks.signing import parse_secret
+from tests.servers.process import free_port
+from tests.servers.webhook_receiver import SECRET, Answer, Receiver, receiving
+
+QUICK = Backoff(first=0.005, longest=0.02)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as running:
+        yield running
+
+
+@pytest.fixture
+def hooks(receiver: Receiver, tmp_path: Path) -> Iterator[OnboardHooks]:
+    made = _hooks(receiver.url, tmp_path)
+    yield made
+    made.close()
+
+
+def _hooks(url: str, folder: Path, **options: Any) -> OnboardHooks:
+    sender = DirectSender(url, parse_secret(SECRET), backoff=QUICK, **options)
+    return OnboardHooks(sender, FileFirstVisits(folder / "started"))
+
+
+def _environment(tmp_path: Path, **changes: str) -> dict[str, str]:
+    usual = {
+        "OPS_WEBHOOK_URL": "http://127.0.0.1:9",
+        "OPS_WEBHOOK_SECRET": SECRET,
+        "OPS_SPOOL_DIR": str(tmp_path / "spool"),
+    }
+    return usual | changes
+
+
+def _run_wizard(hooks: OnboardHooks, session_id: str) -> None:
+    hooks.started(session_id)
+    hooks.domain_validated(session_id, domain="acme.pt", data={"mx": ["mx.acme.pt"]})
+    hooks.dns_applied(session_id, applied=["MX", "SPF"], provider="cloudflare")
+    hooks.account_created(session_id, account="acme", email="info@acme.pt")
+    hooks.infra_synced(session_id)
+    hooks.completed(session_id, infra_status="synced")
+
+
+def test_a_wizard_run_arrives_complete_and_in_order(hooks: OnboardHooks, receiver: Receiver) -> None:
+    _run_wizard(hooks, "s1")
+    assert hooks.flush()
+    assert receiver.types() == list(contract.STAGE_OF)
+    assert [event.get("data") for event in receiver.accepted] == [
+        None,
+        {"domain": "acme.pt", "mx": ["mx.acme.pt"]},
+        {"applied": ["MX", "SPF"], "provider": "cloudflare"},
+        {"account": "acme", "email": "info@acme.pt"},
+        {"success": True},
+        {"infra_status": "synced"},
+    ]
+    assert hooks.stats().delivered == hooks.stats().emitted == 6
+
+
+def test_what_arrives_is_what_the_contract_reads(hooks: OnboardHooks, receiver: Receiver) -> None:
+    event_id = hooks.failed("s1", step="account", code="carbonio_error", reason="Não há ligação")
+    assert hooks.flush()
+    envelope = contract.parse_envelope(receiver.accepted[0])
+    assert (envelope.event_id, envelope.event_type, envelope.session_id) == (event_id, contract.FAILED, "s1")
+    assert abs(envelope.occurred_at / 1e6 - time.time()) < 10
+    data = {"step": "account", "code": "carbonio_error", "reason": "Não há ligação"}
+    assert receiver.accepted[0]["data"] == data
+
+
+def test_started_is_emitted_once_per_session(hooks: OnboardHooks, receiver: Receiver) -> None:
+    ids = [hooks.started(session) for session in ("s1", "s1", "s2")]
+    assert hooks.flush()
+    assert ids[1] is None
+    assert [event["event_id"] for event in receiver.accepted] == [ids[0], ids[2]]
+
+
+def test_started_that_could_not_be_emitted_does_not_use_up_the_first_visit(hooks: OnboardHooks) -> None:
+    assert hooks.started("s1", data={"bad": object()}) is None
+    assert hooks.started("s1") is not None
+
+
+def test_dns_applied_with_nothing_applied_emits_nothing(hooks: OnboardHooks, receiver: Receiver) -> None:
+    assert hooks.dns_applied("s1", applied=[]) is None
+    assert hooks.flush()
+    assert receiver.attempts == []
+    assert hooks.stats().invalid == 0
+
+
+def test_emit_takes_its_own_id_time_and_type(hooks: OnboardHooks, receiver: Receiver) -> None:
+    moment = datetime(2026, 6, 8, 12, tzinfo=UTC)
+    assert hooks.emit("mail.migrated", "s1", "ACME.pt", {"n": 3}, "ev-1", moment) == "ev-1"
+    assert hooks.flush()
+    assert receiver.accepted == [
+        {
+            "event_id": "ev-1",
+            "event_type": "mail.migrated",
+            "session_id": "s1",
+            "domain": "ACME.pt",
+            "data": {"n": 3},
+            "occurred_at": "2026-06-08T12:00:00+00:00",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda hooks: hooks.emit("Not A Type", "s1"),
+        lambda hooks: hooks.emit("a.b", "session with spaces"),
+        lambda hooks: hooks.emit("a.b", None),
+        lambda hooks: hooks.emit("a.b", "s1", data={"t": object()}),
+        lambda hooks: hooks.emit("a.b", "s1", data={"t": float("nan")}),
+        lambda hooks: hooks.emit("a.b", "s1", data={"t": "\ud800"}),
+        lambda hooks: hooks.emit("a.b", "s1", data={"t": 2**64}),
+        lambda hooks: hooks.emit("a.b", "s1", data={"t": "x" * contract.MAX_EVENT_BYTES}),
+        lambda hooks: hooks.emit("a.b", "s1", data="no object"),
+        lambda hooks: hooks.emit("a.b", "s1", occurred_at=datetime(2026, 6, 8)),
+        lambda hooks: hooks.emit("a.b", "s1", occurred_at=7),
+        lambda hooks: hooks.domain_validated("s1", data=["no", "mapping"]),
+        lambda hooks: hooks.dns_applied("s1", applied=42),
+        lambda hooks: hooks.started(None),
+    ],
+)
+def test_a_wrong_call_emits_nothing_and_never_raises(
+    hooks: OnboardHooks, receiver: Receiver, caplog: pytest.LogCaptureFixture, call: Any
+) -> None:
+    with caplog.at_level(logging.WARNING, logger="portal_hooks"):
+        assert call(hooks) is None
+        assert call(hooks) is None
+    assert hooks.flush()
+    assert receiver.attempts == []
+    assert hooks.stats().invalid == 2
+    assert len(caplog.records) == 1
+
+
+def test_retries_keep_the_id_and_the_order(hooks: OnboardHooks, receiver: Receiver) -> None:
+    receiver.answers.extend([Answer(503), Answer(500), Answer(429), Answer(401), Answer(201), Answer(502)])
+    _run_wizard(hooks, "s1")
+    assert hooks.flush()
+    assert receiver.types() == list(contract.STAGE_OF)
+    assert len({event["event_id"] for event in receiver.attempts[:5]}) == 1
+    assert hooks.stats().retries == 5
+
+
+@pytest.mark.parametrize(("attempt", "ceiling"), [(0, 0.2), (3, 1.6), (9, 30.0), (100_000, 30.0)])
+def test_backoff_doubles_up_to_its_longest_with_full_jitter(attempt: int, ceiling: float) -> None:
+    delays = [Backoff(first=0.2, longest=30.0).delay(attempt) for _ in range(500)]
+    assert 0 <= min(delays) < ceiling / 4
+    assert ceiling * 3 / 4 < max(delays) <= ceiling
+
+
+def test_retry_after_is_obeyed(hooks: OnboardHooks, receiver: Receiver) -> None:
+    receiver.answers.append(Answer(503, {"retry-after": "1"}))
+    before = time.monotonic()
+    hooks.infra_synced("s1")
+    assert hooks.flush()
+    assert time.monotonic() - before >= 1
+
+
+@pytest.mark.parametrize("status", [400, 409, 413, 415, 422])
+def test_a_refusal_is_final_and_does_not_hold_up_the_rest(
+    hooks: OnboardHooks, receiver: Receiver, status: int
+) -> None:
+    receiver.answers.append(Answer(status))
+    hooks.account_created("s1")
+    hooks.completed("s1")
+    assert hooks.flush()
+    assert receiver.types() == [contract.COMPLETED]
+    stats = hooks.stats()
+    assert (stats.refused, stats.delivered, stats.retries) == (1, 1, 0)
+    assert f"HTTP {status}" in (stats.last_error or "")
+
+
+def test_events_emitted_while_ops_is_down_arrive_when_it_is_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = free_port()
+    hooks = _hooks(f"http://127.0.0.1:{port}/hook", tmp_path)
+    with caplog.at_level(logging.WARNING, logger="portal_hooks"):
+        _run_wizard(hooks, "s1")
+        while hooks.stats().retries < 2:
+            assert not hooks.flush(timeout=0.01)
+        with receiving(port) as receiver:
+            assert hooks.flush()
+            assert receiver.types() == list(contract.STAGE_OF)
+    assert len(caplog.records) == 1
+    hooks.close()
+
+
+def test_emitting_does_not_wait_for_a_slow_ops(hooks: OnboardHooks, receiver: Receiver) -> None:
+    receiver.hold.clear()
+    before = time.monotonic()
+    for number in range(100):
+        hooks.emit("a.b", f"s{number}")
+    assert time.monotonic() - before < 5
+    assert hooks.stats().pending == 100
+    receiver.hold.set()
+    assert hooks.flush()
+
+
+def test_a_full_queue_drops_the_newest_and_counts_it(receiver: Receiver, tmp_path: Path) -> None:
+    receiver.hold.clear()
+    hooks = _hooks(receiver.url, tmp_path, capacity=3)
+    ids = [hooks.emit("a.b", "s1") for _ in range(5)]
+    assert ids[3:] == [None, None]
+    receiver.hold.set()
+    hooks.close()
+    assert [event["event_id"] for event in receiver.accepted] == ids[:3]
+    assert hooks.stats().dropped == 2
+
+
+def test_close_takes_about_its_timeout_when_ops_hangs(receiver: Receiver, tmp_path: Path) -> None:
+    receiver.hold.clear()
+    hooks = _hooks(receiver.url, tmp_path, timeout=60)
+    hooks.completed("s1")
+    before = time.monotonic()
+    hooks.close(timeout=0.2)
+    hooks.close(timeout=0.2)
+    assert time.monotonic() - before < 5
+    assert hooks.stats().pending == 1
+    assert hooks.emit("a.b", "s1") is None
+
+
+def test_emits_from_async_code(hooks: OnboardHooks, receiver: Receiver) -> None:
+    async def endpoint() -> None:
+        _run_wizard(hooks, "s1")
+
+    asyncio.run(endpoint())
+    assert hooks.flush()
+    assert len(receiver.accepted) == 6
+
+
+# Python 3.12 warns of any fork beside threads; a portal's server forks all the same.
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+def test_a_forked_child_sends_for_itself(hooks: OnboardHooks, receiver: Receiver) -> None:
+    hooks.emit("from.parent", "s1")
+    assert hooks.flush()
+    child = os.fork()
+    if child == 0:
+        hooks.emit("from.child", "s1")
+        os._exit(0 if hooks.flush() else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    hooks.emit("from.parent", "s1")
+    assert hooks.flush()
+    assert receiver.types() == ["from.parent", "from.child", "from.parent"]
+
+
+def test_a_script_that_just_ends_still_delivers(receiver: Receiver, tmp_path: Path) -> None:
+    script = "from portal_hooks import OnboardHooks; OnboardHooks.from_env().completed('s1')"
+    environment = os.environ | _environment(tmp_path, OPS_WEBHOOK_URL=receiver.url)
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=30)
+    assert receiver.types() == [contract.COMPLETED]
+
+
+def test_from_env_completes_a_bare_address(receiver: Receiver, tmp_path: Path) -> None:
+    base = receiver.url.removesuffix("/hook")
+    hooks = OnboardHooks.from_env(_environment(tmp_path, OPS_WEBHOOK_URL=base))
+    hooks.completed("s1")
+    assert hooks.flush()
+    hooks.close()
+    assert receiver.paths == ["/api/v1/webhooks/onboard"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"OPS_WEBHOOK_URL": ""}, "OPS_WEBHOOK_URL is not set"),
+        ({"OPS_WEBHOOK_URL": "vm122:8080"}, "OPS_WEBHOOK_URL is not an http"),
+        ({"OPS_WEBHOOK_URL": "http://[::1"}, "OPS_WEBHOOK_URL is not an http"),
+        ({"OPS_WEBHOOK_SECRET": ""}, "OPS_WEBHOOK_SECRET is not set"),
+        ({"OPS_WEBHOOK_SECRET": "whsec_c2VjcmV0"}, "OPS_WEBHOOK_SECRET is wrong"),
+        ({"OPS_SPOOL_DIR": ""}, "OPS_SPOOL_DIR is not set"),
+        ({"OPS_SPOOL_DIR": "/dev/null/spool"}, "OPS_SPOOL_DIR cannot be made"),
+        ({"REDIS_URL": "localhost"}, "REDIS_URL is not an address"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_line(
+    tmp_path: Path, changes: dict[str, str], complaint: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=complaint) as error:
+        OnboardHooks.from_env(_environment(tmp_path, **changes))
+    assert "\n" not in str(error.value)
+    assert "c2VjcmV0" not in str(error.value)
