@@ -11,6 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from ops_service import problems
 from ops_service.body_limit import BodyLimit
 from ops_service.desk import routes as desk
+from ops_service.events import quarantine_routes
 from ops_service.events import routes as events
 from ops_service.health import metrics
 from ops_service.health import routes as health
@@ -19,6 +20,7 @@ from ops_service.ingress import routes as ingress
 from ops_service.ingress.receiver import Receiver
 from ops_service.ingress.writer import Writer
 from ops_service.onboard import routes as onboard
+from ops_service.onboard import trend
 from ops_service.settings import Settings, load
 from projections.database import Database
 
@@ -44,7 +46,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.database = Database(settings.database_url)
     problems.install(app)
     app.add_middleware(BodyLimit)
-    for module in (ingress, rejected_routes, onboard, events, desk, health):
+    for module in (ingress, rejected_routes, onboard, trend, events, quarantine_routes, desk, health):
         app.include_router(module.router)
     _serve_desk(app)
     return app

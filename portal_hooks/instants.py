@@ -11,11 +11,12 @@ from typing import Final
 SECOND: Final = 1_000_000
 MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_EARLIEST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
-_LATEST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+EARLIEST: Final = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+LATEST: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 _RFC3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:[0-5]\d(\.\d{1,30})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)",
     re.ASCII,
@@ -39,7 +40,7 @@ def parse_instant(text: str) -> int:
     except ValueError:
         raise ValueError("is not a possible date and time") from None
     instant = (moment - _EPOCH) // _MICROSECOND
-    if not _EARLIEST <= instant <= _LATEST:
+    if not EARLIEST <= instant <= LATEST:
         raise ValueError("must lie within the years 0001 to 9999 in UTC")
     return instant
 

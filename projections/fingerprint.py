@@ -8,28 +8,29 @@ import hashlib
 import inspect
 from collections.abc import Iterator
 from functools import cache
-from types import ModuleType
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from portal_hooks import contract
 from projections import onboarding, sessions
+from projections.read_models import READ_MODELS
 from projections.tables import onboard_sessions, projection_state
 
 PROJECTION: Final = "onboard_sessions"
 
-_LOGIC: Final[tuple[ModuleType, ...]] = (onboarding, sessions)
-
 
 @cache
 def fingerprint() -> str:
-    """The fingerprint of the fold, the stage map and the table, as this code has them."""
+    """The fingerprint of the fold, the stage map and the read models, as this code has them."""
+    followers = [inspect.getmodule(model.totals) for model in READ_MODELS]
+    tables = [onboard_sessions, *(model.table for model in READ_MODELS)]
     digest = hashlib.sha256()
-    for module in _LOGIC:
+    for module in (onboarding, sessions, *filter(None, followers)):
         digest.update("".join(_canonical(ast.parse(inspect.getsource(module)))).encode())
     digest.update(repr(list(contract.STAGE_OF.items())).encode())
-    digest.update(repr([(column.name, str(column.type)) for column in onboard_sessions.columns]).encode())
+    for table in tables:
+        digest.update(repr([(column.name, str(column.type)) for column in table.columns]).encode())
     return digest.hexdigest()[:16]
 
 
@@ -42,6 +43,19 @@ def stored_fingerprint(connection: Connection) -> str | None:
 def freshness(connection: Connection) -> Literal["current", "stale"]:
     """`stale` when the rows were built by other logic: run ops-rebuild-projections."""
     return "current" if stored_fingerprint(connection) == fingerprint() else "stale"
+
+
+def state(connection: Connection) -> RowMapping | None:
+    """Everything noted about the projection; None before the service first ran."""
+    query = select(projection_state).where(projection_state.c.projection == PROJECTION)
+    return connection.execute(query).mappings().one_or_none()
+
+
+def shadow_state(connection: Connection) -> tuple[str | None, int | None]:
+    """The logic that an unfinished rebuild's shadow is built by, and the position it must catch up from."""
+    query = select(projection_state.c.shadow_fingerprint, projection_state.c.shadow_position)
+    row = connection.execute(query.where(projection_state.c.projection == PROJECTION)).one_or_none()
+    return (row[0], row[1]) if row else (None, None)
 
 
 def claim(connection: Connection) -> None:

@@ -5,7 +5,7 @@ Live ingest, repair, rebuild, verify and every question about the past use this 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -108,6 +108,10 @@ class Session:
     first_event_at: int = 0
     last_event_at: int = 0
     reached: list[int | None] = field(default_factory=lambda: [None] * len(STAGES))
+
+    def copy(self) -> "Session":
+        """A copy that can be changed without changing this one."""
+        return replace(self, reached=self.reached.copy())
 
     @property
     def current_stage(self) -> str | None:

@@ -1,21 +1,26 @@
-"""Rebuild the sessions beside the live table, cut over; verify that rows are the fold of the log.
+"""Rebuild the read models beside the live ones and cut over, while ingest goes on.
 
 The log's position order is its commit order, so "what has changed since position N" is exactly the events
-past N: live ingest needs not know that a rebuild is running.
+past N: live ingest needs not know that a rebuild is running. A killed rebuild leaves the live tables whole;
+the next one goes on where it stopped.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from typing import Final
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, insert, select, text
 
 from portal_hooks.instants import now_instant
-from projections import fingerprint, onboarding, projector, sessions, shadow, tickets
+from projections import fingerprint, projector, quarantine, sessions, shadow, tickets
 from projections.database import Database, DatabaseUnavailable
 from projections.log import head, histories, sessions_events, sessions_touched
 from projections.onboarding import Event, Session
+from projections.quarantine import Failure, fold_tolerantly
+from projections.read_models import READ_MODELS
+from projections.sessions import Change
+from projections.shadow import shadow_of
 from projections.tables import onboard_sessions, quarantined_events
 
 CHUNK_EVENTS: Final = 20_000
@@ -23,13 +28,15 @@ CUTOVER_SESSIONS: Final = 200
 """At most so many sessions are refolded while ingest waits."""
 
 _CUTOVER_TRIES: Final = 20
+_LIVE: Final = (onboard_sessions, *(model.table for model in READ_MODELS))
+_SHADOW: Final = shadow_of(onboard_sessions)
 
 Progress = Callable[[str, int, int], None]
 """Called with the phase, the events done and the events in all."""
 
 
 class RebuildFailed(Exception):
-    """The fold raised, or the cutover found no gap; the live table is as it was."""
+    """The fold raised, or the cutover found no gap; the live tables are as they were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,87 +46,113 @@ class Summary:
     events: int
     sessions: int
     position: int
+    resumed: bool
+    quarantined: int
 
 
-class Difference(NamedTuple):
-    """A field whose stored value is not what the fold of the log gives."""
+@dataclass(slots=True)
+class _Fold:
+    """The fold of whole sessions; what raises stops the rebuild or, if it keeps going, is set aside."""
 
-    session_id: str
-    field: str
-    stored: Any
-    expected: Any
+    keep_going: bool
+    failures: dict[str, list[Failure]] = field(default_factory=dict)
+
+    def __call__(self, session_id: str, events: Iterable[Event]) -> Session:
+        session, failures = fold_tolerantly(session_id, events)
+        self.failures.pop(session_id, None)
+        if failures and not self.keep_going:
+            raise RebuildFailed(describe(failures[0]))
+        if failures:
+            self.failures[session_id] = failures
+        return session
 
 
-def rebuild(database: Database, progress: Progress) -> Summary:
-    """Replay the whole log into a shadow table and cut over, while ingest goes on.
+def rebuild(database: Database, progress: Progress, *, keep_going: bool = False) -> Summary:
+    """Replay the whole log into shadow tables and cut over.
 
-    Raises RebuildFailed, AlreadyRunning or DatabaseUnavailable.
+    With `keep_going`, events the fold raises on are quarantined instead of stopping the rebuild. Raises
+    RebuildFailed, AlreadyRunning or DatabaseUnavailable.
     """
+    fold = _Fold(keep_going)
     with database.alone("rebuild"):
-        with database.write() as connection:
-            shadow.create(connection)
-            start = head(connection)
-        events, built = _fill(database, start, progress)
-        position = _catch_up(database, start)
+        start, resumed = _begin(database, anew=keep_going)
+        events, folded = _fill(database, start, fold, progress)
+        _derive(database)
         progress("cutover", events, events)
-        position = _cut_over(database, position)
+        position = _cut_over(database, start, fold)
         progress("tickets", events, events)
-        _follow_tickets(database)
-    return Summary(events, built, position)
+        _settle_tickets(database)
+    return Summary(events, folded, position, resumed, sum(map(len, fold.failures.values())))
 
 
 def rebuild_session(database: Database, session_id: str) -> bool:
-    """Fold one session anew, its ticket included. False when the log knows no such session.
+    """Fold one session anew and bring all that follows from it in step. False when the log does not know it.
 
     Raises RebuildFailed when the fold raises.
     """
     with database.write() as connection:
-        events = sessions_events(connection, [session_id])
-        if not events:
-            connection.execute(delete(onboard_sessions).where(onboard_sessions.c.session_id == session_id))
+        if not sessions_events(connection, [session_id]):
             return False
-        _fold_strictly(session_id, events[session_id])
-        projector.refold(connection, [session_id], now_instant())
+        failures = projector.refold(connection, [session_id], now_instant())
+        if failures:
+            raise RebuildFailed(describe(failures[0]))
     return True
 
 
-def verify(database: Database, progress: Progress) -> Iterator[Difference]:
-    """Refold every session and compare it, field by field, with its row and its ticket. Changes nothing."""
-    with database.read() as connection:
-        total = head(connection)
-    after, done = "", 0
-    while True:
-        with database.read() as connection:
-            chunk = histories(connection, after, CHUNK_EVENTS)
-            last = chunk[-1][0] if chunk else None
-            stored = _stored_between(connection, after, last)
-        yield from _compare(chunk, stored)
-        if last is None:
-            break
-        after, done = last, done + sum(len(events) for _, events in chunk)
-        progress("verify", done, total)
-    with database.read() as connection:
-        for session_id, ready in tickets.out_of_step(connection).items():
-            yield Difference(session_id, "ticket", None, "ready_for_ops" if ready else "open")
+def describe(failure: Failure) -> str:
+    """Which event the fold raised on, and how."""
+    event, error = failure
+    return (
+        f"the fold raised at event {event.position} ({event.event_type}, id {event.event_id})"
+        f" of session {event.session_id}: {error}"
+    )
 
 
-def _fill(database: Database, total: int, progress: Progress) -> tuple[int, int]:
-    after, events, built = "", 0, 0
+def _begin(database: Database, *, anew: bool) -> tuple[int, bool]:
+    """The position from which to catch up, and whether a killed rebuild is continued."""
+    with database.write() as connection:
+        built_by, position = fingerprint.shadow_state(connection)
+        usable = built_by == fingerprint.fingerprint() and shadow.exists(connection, onboard_sessions)
+        if usable and position is not None and not anew:
+            return position, True
+        shadow.create(connection, onboard_sessions)
+        start = head(connection)
+        fingerprint.record(connection, shadow_fingerprint=fingerprint.fingerprint(), shadow_position=start)
+    return start, False
+
+
+def _fill(database: Database, total: int, fold: _Fold, progress: Progress) -> tuple[int, int]:
+    """Fold session after session, in id order, into the shadow. Returns the events and sessions done."""
+    with database.read() as connection:
+        done = select(func.max(_SHADOW.c.session_id), func.sum(_SHADOW.c.event_count), func.count())
+        after, events, folded = connection.execute(done).one()
+    events = int(events or 0)
     while True:
         with database.read() as connection:
-            chunk = histories(connection, after, CHUNK_EVENTS)
+            chunk = histories(connection, after or "", CHUNK_EVENTS)
         if not chunk:
-            return events, built
-        folded = [_fold_strictly(session_id, history) for session_id, history in chunk]
+            return events, folded
+        states = [fold(session_id, history) for session_id, history in chunk]
         with database.write() as connection:
-            sessions.upsert(connection, folded, shadow.SHADOW)
+            sessions.upsert(connection, (state for state in states if state.event_count), _SHADOW)
         after = chunk[-1][0]
-        events += sum(session.event_count for session in folded)
-        built += len(folded)
+        events += sum(len(history) for _, history in chunk)
+        folded += len(chunk)
         progress("replay", events, max(total, events))
 
 
-def _catch_up(database: Database, position: int) -> int:
+def _derive(database: Database) -> None:
+    """Fill the other read models' shadows from the sessions' shadow, which only this rebuild changes."""
+    for model in READ_MODELS:
+        with database.read() as connection:
+            rows = connection.execute(model.totals(_SHADOW)).mappings().all()
+        with database.write() as connection:
+            shadow.create(connection, model.table)
+            if rows:
+                connection.execute(insert(shadow_of(model.table)), [dict(row) for row in rows])
+
+
+def _catch_up(database: Database, position: int, fold: _Fold) -> int:
     """Refold what ingest touched since `position` until little is left. Returns the position reached."""
     while True:
         with database.read() as connection:
@@ -130,86 +163,58 @@ def _catch_up(database: Database, position: int) -> int:
         waiting = iter(touched)
         while some := list(islice(waiting, CUTOVER_SESSIONS)):
             with database.write() as connection:
-                _refold_into_shadow(connection, some)
+                _refold_into_shadow(connection, some, fold)
         position = reached
 
 
-def _cut_over(database: Database, position: int) -> int:
+def _cut_over(database: Database, position: int, fold: _Fold) -> int:
+    """Swap the shadows in. Returns the log's position at that moment."""
+    unavailable: DatabaseUnavailable | None = None
     for _ in range(_CUTOVER_TRIES):
-        position = _catch_up(database, position)
+        position = _catch_up(database, position, fold)
         try:
             with database.write() as connection:
-                _refold_into_shadow(connection, sessions_touched(connection, position))
-                shadow.swap(connection)
-                connection.execute(delete(quarantined_events))
-                fingerprint.record(
-                    connection,
-                    fingerprint=fingerprint.fingerprint(),
-                    rebuilt_at=now_instant(),
-                )
-                return head(connection)
+                if not database.is_sqlite:
+                    # Waiting for the swap's lock blocks every new reader behind us: rather come again.
+                    connection.execute(text("SET LOCAL lock_timeout = '200ms'"))
+                _refold_into_shadow(connection, sessions_touched(connection, position), fold)
+                return _swap(connection, fold)
         except DatabaseUnavailable as error:
             unavailable = error
-    raise RebuildFailed(
-        f"no gap for the cutover after {_CUTOVER_TRIES} tries: {unavailable}"
-    ) from unavailable
+    raise RebuildFailed(f"no gap for the cutover after {_CUTOVER_TRIES} tries: {unavailable}")
 
 
-def _refold_into_shadow(connection: Connection, session_ids: list[str]) -> None:
-    folded = [
-        _fold_strictly(session_id, events)
-        for session_id, events in sessions_events(connection, session_ids).items()
-    ]
-    sessions.upsert(connection, folded, shadow.SHADOW)
+def _swap(connection: Connection, fold: _Fold) -> int:
+    for live in _LIVE:
+        shadow.swap(connection, live)
+    now = now_instant()
+    connection.execute(delete(quarantined_events))
+    quarantine.record(connection, chain.from_iterable(fold.failures.values()), now)
+    fingerprint.record(
+        connection,
+        fingerprint=fingerprint.fingerprint(),
+        rebuilt_at=now,
+        shadow_fingerprint=None,
+        shadow_position=None,
+    )
+    return head(connection)
 
 
-def _follow_tickets(database: Database) -> None:
+def _refold_into_shadow(connection: Connection, session_ids: list[str], fold: _Fold) -> None:
+    before = sessions.load(connection, session_ids, _SHADOW)
+    found = sessions_events(connection, session_ids)
+    changes = [Change(before.get(key), fold(key, events)) for key, events in found.items()]
+    sessions.write(connection, changes, _SHADOW)
+    for model in READ_MODELS:
+        model.follow(connection, changes, shadow_of(model.table))
+
+
+def _settle_tickets(database: Database) -> None:
     with database.read() as connection:
         waiting = iter(sorted(tickets.out_of_step(connection)))
     while some := list(islice(waiting, CUTOVER_SESSIONS)):
         with database.write() as connection:
-            # Read again under the write lock: ingest may have moved the session since.
-            needs = {key: tickets.need(session) for key, session in sessions.load(connection, some).items()}
+            # Read again under the write lock: ingest may have moved the sessions since.
+            needs = {key: tickets.need(state) for key, state in sessions.load(connection, some).items()}
             readiness = {key: need.ready for key, need in needs.items() if need.exists}
-            tickets.follow(connection, readiness, now_instant())
-
-
-def _fold_strictly(session_id: str, events: Iterable[Event]) -> Session:
-    session = Session(session_id)
-    for event in sorted(events):
-        try:
-            onboarding.apply(session, event)
-        except Exception as error:
-            raise RebuildFailed(
-                f"the fold raised {type(error).__name__} at event {event.position} ({event.event_type},"
-                f" id {event.event_id}) of session {session_id}: {error}"
-            ) from error
-    return session
-
-
-def _stored_between(connection: Connection, after: str, last: str | None) -> dict[str, tuple[Any, ...]]:
-    """The stored rows past `after` up to `last`, or to the end."""
-    query = select(onboard_sessions).where(onboard_sessions.c.session_id > after)
-    if last is not None:
-        query = query.where(onboard_sessions.c.session_id <= last)
-    return {row[0]: tuple(row) for row in connection.execute(query)}
-
-
-def _compare(
-    chunk: list[tuple[str, list[Event]]], stored: dict[str, tuple[Any, ...]]
-) -> Iterator[Difference]:
-    for session_id, history in chunk:
-        row = stored.pop(session_id, None)
-        try:
-            expected = sessions.to_row(_fold_strictly(session_id, history))
-        except RebuildFailed as error:
-            yield Difference(session_id, "fold", None, str(error))
-            continue
-        if row is None:
-            yield Difference(session_id, "row", "missing", "present")
-        elif row != expected:
-            for name, was, should in zip(sessions.COLUMNS, row, expected, strict=True):
-                if was != should:
-                    yield Difference(session_id, name, was, should)
-    for session_id in stored:
-        yield Difference(session_id, "row", "present", "missing")
+            tickets.settle(connection, readiness, now_instant())

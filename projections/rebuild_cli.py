@@ -1,118 +1,75 @@
 """ops-rebuild-projections: replay history into the read models, or check them against it."""
 
-import json
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
-from projections import fingerprint, rebuild
-from projections.database import (
-    AlreadyRunning,
-    Database,
-    DatabaseMisconfigured,
-    DatabaseUnavailable,
-)
+from portal_hooks.instants import now_instant
+from projections import fingerprint, projector, quarantine, rebuild
+from projections.database import AlreadyRunning, Database, DatabaseMisconfigured, DatabaseUnavailable
 from projections.migrate import is_current
+from projections.rebuild_report import Report
 from projections.settings import DatabaseSettings
+from projections.verify import StageCounts, session_differences, verify, verify_sample
 
-EXIT_DIFFERENCES = 1
-EXIT_UNUSABLE = 2
-EXIT_FAILED = 3
-SHOWN_DIFFERENCES = 50
+EXIT_DIFFERENCES: Final = 1
+EXIT_UNUSABLE: Final = 2
+EXIT_FAILED: Final = 3
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-class Report:
-    """Says what happens, for a person or for a script."""
-
-    def __init__(self, as_json: bool, quiet: bool) -> None:
-        self.as_json = as_json
-        self.quiet = quiet
-        self.started = time.monotonic()
-        self.console = Console(stderr=True, quiet=quiet, highlight=False)
-
-    @contextmanager
-    def progress(self) -> Iterator[rebuild.Progress]:
-        """A progress callback: a bar for people, lines for scripts, nothing when quiet."""
-        if self.as_json:
-            yield self._progress_lines
-            return
-        columns = (
-            TextColumn("{task.description:8}"),
-            BarColumn(),
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f} events  {task.fields[rate]:>9,.0f}/s"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=self.console, transient=True) as bar:
-            task = bar.add_task("replay", total=0, rate=0)
-
-            def show(phase: str, done: int, total: int) -> None:
-                rate = done / max(time.monotonic() - self.started, 0.001)
-                bar.update(task, description=phase, completed=done, total=total, rate=rate)
-
-            yield show
-
-    def result(self, text: str, **facts: Any) -> None:
-        """The last word: a sentence, or one JSON object."""
-        seconds = round(time.monotonic() - self.started, 3)
-        if self.as_json:
-            print(json.dumps({**facts, "seconds": seconds}))
-        elif not self.quiet:
-            print(f"{text} ({seconds:.1f} s)")
-
-    def difference(self, difference: rebuild.Difference) -> None:
-        """One field that is not what the log says."""
-        if self.as_json:
-            print(json.dumps({"difference": difference._asdict()}))
-        elif not self.quiet:
-            session_id, field, stored, expected = difference
-            print(f"session {session_id}: {field} is {stored!r}, the log says {expected!r}")
-
-    def _progress_lines(self, phase: str, done: int, total: int) -> None:
-        if not self.quiet:
-            print(json.dumps({"phase": phase, "done": done, "total": total}), flush=True)
+def _flag(name: str, text: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(name, help=text)
+    return option
 
 
 @app.command()
-def main_command(
-    verify: Annotated[
-        bool,
-        typer.Option("--verify", help="Compare every row with the log; change nothing."),
+def run(
+    verify_only: Annotated[
+        bool, _flag("--verify", "Compare everything with the log; change nothing.")
     ] = False,
-    session: Annotated[str | None, typer.Option("--session", help="Only this session.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON lines for scripts.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="With --verify: only so many sessions, by chance.")
+    ] = None,
+    dry_run: Annotated[bool, _flag("--dry-run", "Show what a rebuild would change; change nothing.")] = False,
+    session: Annotated[str | None, typer.Option(help="Only this session.")] = None,
+    retry_quarantined: Annotated[
+        bool, _flag("--retry-quarantined", "Fold the sessions with quarantined events again.")
+    ] = False,
+    if_stale: Annotated[
+        bool, _flag("--if-stale", "Rebuild only when the rows were built by older logic.")
+    ] = False,
+    keep_going: Annotated[
+        bool, _flag("--keep-going", "Quarantine events the fold raises on instead of stopping.")
+    ] = False,
+    as_json: Annotated[bool, _flag("--json", "JSON lines for scripts.")] = False,
+    quiet: Annotated[bool, _flag("--quiet", "Print nothing but errors.")] = False,
 ) -> None:
-    """Replay the event log into onboard_sessions, without stopping ingest.
+    """Replay the event log into the read models, without stopping ingest.
 
-    Exit codes: 0 done, 1 --verify found differences, 2 wrong use or set-up, 3 failed (nothing was changed).
+    Exit codes: 0 done, 1 differences found or events still quarantined, 2 wrong use or set-up, 3 failed
+    (nothing was changed).
     """
-    if verify and session:
-        raise typer.BadParameter("--verify checks all sessions; leave out --session")
-    report = Report(as_json, quiet)
+    if sum(map(bool, (verify_only, dry_run, session, retry_quarantined, if_stale or keep_going))) > 1:
+        raise typer.BadParameter("these options do not go together; see --help")
+    if sample and not verify_only:
+        raise typer.BadParameter("--sample goes with --verify")
+    report = Report(as_json=as_json, quiet=quiet)
     database = Database(DatabaseSettings().database_url)
     try:
         _require_schema(database)
-        if verify:
-            _verify(database, report)
+        if verify_only:
+            _verify(database, report, sample)
+        elif dry_run:
+            _dry_run(database, report)
         elif session:
-            _rebuild_session(database, session, report)
+            _rebuild_session(database, report, session)
+        elif retry_quarantined:
+            _retry_quarantined(database, report)
         else:
-            _rebuild(database, report)
+            _rebuild(database, report, if_stale=if_stale, keep_going=keep_going)
     finally:
         database.dispose()
 
@@ -129,47 +86,90 @@ def main() -> None:
         _give_up(f"{error}. The rows are as they were.", EXIT_FAILED)
 
 
-def _rebuild(database: Database, report: Report) -> None:
+def _rebuild(database: Database, report: Report, *, if_stale: bool, keep_going: bool) -> None:
+    if if_stale:
+        with database.read() as connection:
+            if fingerprint.freshness(connection) == "current":
+                report.result("The rows are built by today's logic; nothing to do.", result="current")
+                return
     with report.progress() as progress:
-        summary = rebuild.rebuild(database, progress)
+        summary = rebuild.rebuild(database, progress, keep_going=keep_going)
+    quarantined = f" {summary.quarantined} events are quarantined." if summary.quarantined else ""
     report.result(
-        f"Rebuilt {summary.sessions:,} sessions from {summary.events:,} events,"
-        f" up to position {summary.position}.",
+        f"Rebuilt {summary.sessions:,} sessions from {summary.events:,} events, up to position"
+        f" {summary.position}{', resuming an earlier rebuild' if summary.resumed else ''}.{quarantined}",
         result="rebuilt",
         events=summary.events,
         sessions=summary.sessions,
         position=summary.position,
+        resumed=summary.resumed,
+        quarantined=summary.quarantined,
         fingerprint=fingerprint.fingerprint(),
     )
+    if summary.quarantined:
+        raise typer.Exit(EXIT_DIFFERENCES)
 
 
-def _rebuild_session(database: Database, session_id: str, report: Report) -> None:
+def _rebuild_session(database: Database, report: Report, session_id: str) -> None:
     if not rebuild.rebuild_session(database, session_id):
         _give_up(f"the log has no event of session {session_id}", EXIT_UNUSABLE)
     report.result(f"Rebuilt session {session_id}.", result="rebuilt", sessions=1)
 
 
-def _verify(database: Database, report: Report) -> None:
-    count = 0
+def _retry_quarantined(database: Database, report: Report) -> None:
+    with database.write() as connection:
+        waiting = quarantine.sessions(connection)
+        failures = projector.refold(connection, waiting, now_instant())
+    for failure in failures:
+        print(rebuild.describe(failure), file=sys.stderr)
+    report.result(
+        f"Folded {len(waiting):,} sessions again; {len(failures):,} events are still quarantined.",
+        result="retried",
+        sessions=len(waiting),
+        quarantined=len(failures),
+    )
+    if failures:
+        raise typer.Exit(EXIT_DIFFERENCES)
+
+
+def _verify(database: Database, report: Report, sample: int | None) -> None:
     with report.progress() as progress:
-        for difference in rebuild.verify(database, progress):
-            count += 1
-            if report.as_json or count <= SHOWN_DIFFERENCES:
-                report.difference(difference)
-    if count == 0:
+        for difference in verify_sample(database, sample) if sample else verify(database, progress):
+            report.difference(difference)
+    if report.differences == 0:
         report.result("Every row is the fold of the log.", result="clean", differences=0)
         return
-    mend = "Run ops-rebuild-projections to mend them."
-    report.result(f"{count:,} differences. {mend}", result="differences", differences=count)
+    text = f"{report.differences:,} differences. Run ops-rebuild-projections to mend them."
+    report.result(text, result="differences", differences=report.differences)
     raise typer.Exit(EXIT_DIFFERENCES)
+
+
+def _dry_run(database: Database, report: Report) -> None:
+    counts = StageCounts()
+    changed = set()
+    with report.progress() as progress:
+        for difference in session_differences(database, progress, counts):
+            changed.add(difference.subject)
+            report.difference(difference)
+    report.stages(counts)
+    report.result(
+        f"A rebuild would change {len(changed):,} sessions. Nothing was changed.",
+        result="dry-run",
+        sessions=len(changed),
+        differences=report.differences,
+        stages={"now": _named(counts.stored), "rebuilt": _named(counts.expected)},
+    )
+
+
+def _named(stages: dict[str | None, int]) -> dict[str, int]:
+    return {stage or "": count for stage, count in stages.items()}
 
 
 def _require_schema(database: Database) -> None:
     with database.read() as connection:
         if not is_current(connection):
             raise DatabaseMisconfigured(
-                "the database's schema is not current; start `ops-service serve` or run"
-                " `ops-service migrate` first"
+                "the database's schema is not current; run `ops-service migrate` first"
             )
 
 

@@ -1,9 +1,9 @@
 """`onboard_sessions`: the fold's state as rows, loaded and upserted."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Select, Table, delete, select
 
 from portal_hooks.contract import STAGES
 from projections.database import run_many
@@ -58,16 +58,43 @@ def from_row(row: Sequence[Any]) -> Session:
     )
 
 
-def load(connection: Connection, session_ids: Sequence[str]) -> dict[str, Session]:
+class Change(NamedTuple):
+    """A session's state before and after; `before` is None when it had no row."""
+
+    before: Session | None
+    after: Session
+
+
+class ReadModel(NamedTuple):
+    """A table that follows from the sessions' rows, and the two ways to fill it, which must agree."""
+
+    table: Table
+    totals: Callable[[Table], Select[Any]]
+    """All its rows, as a query over a table of sessions."""
+    follow: Callable[[Connection, Sequence[Change], Table], None]
+    """Bring it in step with changed sessions; the table is the live one or its shadow."""
+
+
+def load(
+    connection: Connection, session_ids: Sequence[str], table: Table = onboard_sessions
+) -> dict[str, Session]:
     """The states of those of the sessions that have a row."""
     if not session_ids:
         return {}
-    query = select(onboard_sessions).where(onboard_sessions.c.session_id.in_(session_ids))
+    query = select(table).where(table.c.session_id.in_(session_ids))
     return {row[0]: from_row(row) for row in connection.execute(query)}
 
 
-def upsert(connection: Connection, sessions: Iterable[Session], table: Table = onboard_sessions) -> None:
-    """Write the sessions' rows; a session no event counts for has none."""
+def write(connection: Connection, changes: Sequence[Change], table: Table = onboard_sessions) -> None:
+    """Write the changed sessions' rows; a session no event counts for has none."""
+    upsert(connection, (change.after for change in changes), table)
+    gone = [change.after.session_id for change in changes if change.before and not change.after.event_count]
+    if gone:
+        connection.execute(delete(table).where(table.c.session_id.in_(gone)))
+
+
+def upsert(connection: Connection, sessions: Iterable[Session], table: Table) -> None:
+    """Write the rows of sessions that are new or have changed."""
     run_many(
         connection,
         _upsert_sql(table),

@@ -1,52 +1,53 @@
-"""The shadow table: `onboard_sessions` built anew beside the live one, and swapped in at the cutover."""
+"""Shadow tables: a read model built anew beside the live one, and swapped in at the cutover."""
 
+from functools import cache
 from typing import Final
 
-from sqlalchemy import Connection, MetaData, Table, text
+from sqlalchemy import Connection, MetaData, Table, inspect, text
 from sqlalchemy.sql import quoted_name
-
-from projections.tables import onboard_sessions
 
 _SUFFIX: Final = "_shadow"
 
 
-def _shadow_table() -> Table:
-    table = onboard_sessions.to_metadata(MetaData(), name=onboard_sessions.name + _SUFFIX)
+@cache
+def shadow_of(live: Table) -> Table:
+    """The table like `live`, indexes included, under the shadow's names."""
+    table = live.to_metadata(MetaData(), name=live.name + _SUFFIX)
     table.primary_key.name = quoted_name(f"pk_{table.name}", quote=None)
     for index in table.indexes:
         index.name = quoted_name(_live_name(str(index.name)) + _SUFFIX, quote=None)
     return table
 
 
-def _live_name(name: str) -> str:
-    return name.replace(_SUFFIX, "")
+def exists(connection: Connection, live: Table) -> bool:
+    """True when a rebuild left a shadow of `live`."""
+    return inspect(connection).has_table(shadow_of(live).name)
 
 
-SHADOW: Final = _shadow_table()
+def create(connection: Connection, live: Table) -> None:
+    """Make an empty shadow; one left over is dropped."""
+    shadow_of(live).drop(connection, checkfirst=True)
+    shadow_of(live).create(connection)
 
 
-def create(connection: Connection) -> None:
-    """Make an empty shadow table; one left over by a rebuild that died is dropped."""
-    SHADOW.drop(connection, checkfirst=True)
-    SHADOW.create(connection)
-
-
-def swap(connection: Connection) -> None:
+def swap(connection: Connection, live: Table) -> None:
     """Put the shadow in the live table's place, inside the caller's write transaction.
 
     Afterwards the schema is, name by name, what the migrations made.
     """
+    shadow = shadow_of(live)
+    live.drop(connection)
+    connection.execute(text(f"ALTER TABLE {shadow.name} RENAME TO {live.name}"))
+    names = [str(index.name) for index in shadow.indexes]
     if connection.dialect.name == "postgresql":
-        # Waiting for this lock blocks every new reader behind us: better give up early and come again.
-        connection.execute(text("SET LOCAL lock_timeout = '500ms'"))
-    onboard_sessions.drop(connection)
-    connection.execute(text(f"ALTER TABLE {SHADOW.name} RENAME TO {onboard_sessions.name}"))
-    names = [str(index.name) for index in SHADOW.indexes]
-    if connection.dialect.name == "postgresql":
-        for name in (*names, str(SHADOW.primary_key.name)):
+        for name in (*names, str(shadow.primary_key.name)):
             connection.execute(text(f"ALTER INDEX {name} RENAME TO {_live_name(name)}"))
-    else:
+    elif names:
         _rename_sqlite_indexes(connection, names)
+
+
+def _live_name(name: str) -> str:
+    return name.replace(_SUFFIX, "")
 
 
 def _rename_sqlite_indexes(connection: Connection, names: list[str]) -> None:
@@ -55,10 +56,13 @@ def _rename_sqlite_indexes(connection: Connection, names: list[str]) -> None:
     Of Table Schema Changes"), the version's rise makes every connection read the schema again."""
     version = connection.exec_driver_sql("PRAGMA schema_version").scalar_one()
     connection.exec_driver_sql("PRAGMA writable_schema = ON")
-    for name in names:
-        connection.exec_driver_sql(
-            "UPDATE sqlite_schema SET name = ?, sql = replace(sql, ?, ?) WHERE type = 'index' AND name = ?",
-            (_live_name(name), name, _live_name(name), name),
-        )
-    connection.exec_driver_sql("PRAGMA writable_schema = OFF")
+    try:
+        for name in names:
+            connection.exec_driver_sql(
+                "UPDATE sqlite_schema SET name = ?, sql = replace(sql, ?, ?)"
+                " WHERE type = 'index' AND name = ?",
+                (_live_name(name), name, _live_name(name), name),
+            )
+    finally:
+        connection.exec_driver_sql("PRAGMA writable_schema = OFF")
     connection.exec_driver_sql(f"PRAGMA schema_version = {version + 1}")

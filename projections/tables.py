@@ -103,6 +103,16 @@ Index(
 Index(None, onboard_sessions.c.current_stage, onboard_sessions.c.last_event_at)
 Index(None, onboard_sessions.c.domain, onboard_sessions.c.last_event_at)
 
+funnel_daily: Final = Table(
+    "funnel_daily",
+    metadata,
+    Column("day", BigInteger, primary_key=True, autoincrement=False),
+    Column("sessions", BigInteger, nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in REACHED),
+    Column("failed", BigInteger, nullable=False),
+)
+"""Conversion by the day (its first instant, UTC) on which sessions began; follows from onboard_sessions."""
+
 quarantined_events: Final = Table(
     "quarantined_events",
     metadata,
@@ -118,11 +128,14 @@ projection_state: Final = Table(
     metadata,
     Column("projection", _code_points(64), primary_key=True),
     Column("fingerprint", _code_points(64), nullable=False),
+    Column("shadow_fingerprint", _code_points(64)),
+    Column("shadow_position", BigInteger),
     Column("rebuilt_at", BigInteger),
     Column("verified_at", BigInteger),
     Column("verified_differences", BigInteger),
 )
-"""What each read model was built by, and when it was last rebuilt and verified."""
+"""What the read models were built by, what a shadow is being built by and from which position on it must
+catch up, and when the rows were last rebuilt and verified."""
 
 rejected_deliveries: Final = Table(
     "rejected_deliveries",

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, and_, case, false, insert, or_, select, true,
 
 from portal_hooks.contract import ACCOUNT_CREATED, STAGES
 from projections.onboarding import LAST_STAGE, STAGE_INDEX, Session
+from projections.sessions import Change
 from projections.tables import onboard_sessions, ticket_events, tickets
 
 READY_TAG: Final = "ready_for_ops"
@@ -34,8 +35,18 @@ def need(session: Session) -> TicketNeed:
     return TicketNeed(exists, exists and completed)
 
 
-def follow(connection: Connection, readiness: Mapping[str, bool], now: int) -> None:
-    """Bring the tickets of the sessions in step: `readiness` maps session ids to ready or not.
+def follow(connection: Connection, changes: Iterable[Change], now: int) -> None:
+    """Bring the tickets of changed sessions in step, inside the caller's write transaction."""
+    readiness = {}
+    for before, after in changes:
+        wanted = need(after)
+        if wanted.exists and (before is None or wanted != need(before)):
+            readiness[after.session_id] = wanted.ready
+    settle(connection, readiness, now)
+
+
+def settle(connection: Connection, readiness: Mapping[str, bool], now: int) -> None:
+    """Give each session of `readiness` its ticket, ready for Ops or not.
 
     Makes missing tickets; never removes one, for operators may have worked on it.
     """

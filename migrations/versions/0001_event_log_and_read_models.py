@@ -86,6 +86,8 @@ def upgrade() -> None:
         "projection_state",
         sa.Column("projection", code_points(64), nullable=False),
         sa.Column("fingerprint", code_points(64), nullable=False),
+        sa.Column("shadow_fingerprint", code_points(64), nullable=True),
+        sa.Column("shadow_position", sa.BigInteger(), nullable=True),
         sa.Column("rebuilt_at", sa.BigInteger(), nullable=True),
         sa.Column("verified_at", sa.BigInteger(), nullable=True),
         sa.Column("verified_differences", sa.BigInteger(), nullable=True),

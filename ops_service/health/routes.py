@@ -9,7 +9,9 @@ from sqlalchemy import Connection, func, select
 
 from ops_service.auth.guard import DatabaseOf
 from ops_service.health import metrics
-from portal_hooks.instants import format_instant
+from ops_service.onboard.windows import Instant
+from portal_hooks.instants import SECOND
+from projections import fingerprint
 from projections.database import DatabaseUnavailable
 from projections.fingerprint import freshness
 from projections.migrate import is_current
@@ -31,8 +33,13 @@ class Readiness(BaseModel):
     database: Literal["ok", "unavailable"]
     migrations: Literal["current", "pending"] | None = None
     projection: Literal["current", "stale"] | None = None
+    fingerprint: str | None = None
+    """Of the logic that built the rows."""
+    rebuilt_at: Instant | None = None
+    verified_at: Instant | None = None
+    verified_differences: int | None = None
     quarantined: int | None = None
-    last_event_at: str | None = None
+    last_event_at: Instant | None = None
 
 
 @router.get("/healthz")
@@ -59,6 +66,10 @@ def prometheus(database: DatabaseOf) -> Response:
     with database.read() as connection:
         metrics.QUARANTINED.set(_quarantined(connection))
         metrics.STALE.set(freshness(connection) == "stale")
+        state = fingerprint.state(connection)
+    if state and state["verified_at"] is not None:
+        metrics.VERIFIED_AT.set(state["verified_at"] / SECOND)
+        metrics.VERIFIED_DIFFERENCES.set(state["verified_differences"])
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -67,13 +78,16 @@ def _readiness(connection: Connection) -> Readiness:
         return Readiness(status="not_ready", database="ok", migrations="pending")
     newest = select(webhook_events.c.received_at).order_by(webhook_events.c.position.desc()).limit(1)
     last = connection.execute(newest).scalar()
+    state = fingerprint.state(connection)
+    noted = ("fingerprint", "rebuilt_at", "verified_at", "verified_differences")
     return Readiness(
         status="ready",
         database="ok",
         migrations="current",
         projection=freshness(connection),
         quarantined=_quarantined(connection),
-        last_event_at=format_instant(last) if last is not None else None,
+        last_event_at=last,
+        **({name: state[name] for name in noted} if state else {}),
     )
 
 

@@ -11,7 +11,7 @@ from portal_hooks.contract import FAILED_STAGE, STAGES
 from projections import sessions
 from projections.log import LOG, sessions_events
 from projections.onboarding import Event, Session
-from projections.projector import fold_tolerantly
+from projections.quarantine import fold_tolerantly
 from projections.tables import REACHED, onboard_sessions, quarantined_events, tickets
 
 ROW: Final = onboard_sessions.c
@@ -102,6 +102,16 @@ def find_session(connection: Connection, session_id: str) -> SessionRow | None:
     """One session's row."""
     row = connection.execute(_with_surroundings().where(ROW.session_id == session_id)).one_or_none()
     return _session_row(row) if row else None
+
+
+def session_then(
+    connection: Connection, session_id: str, as_of: int | None, position: int | None
+) -> SessionRow | None:
+    """A session as the log had it at an instant or a position; None when it had nothing of it yet."""
+    events = sessions_events(connection, [session_id], received_by=as_of).get(session_id, [])
+    known = [event for event in events if position is None or event.position <= position]
+    session, failures = fold_tolerantly(session_id, known)
+    return SessionRow(session, None, bool(failures)) if session.event_count else None
 
 
 def history(connection: Connection, session_id: str) -> tuple[list[Event], set[int]]:

@@ -97,15 +97,22 @@ def list_sessions(
 
 @router.get("/sessions/{session_id}", responses=responses(404))
 def read_session(
-    request: Request, database: DatabaseOf, _reader: Reader, session_id: SessionId
+    request: Request,
+    database: DatabaseOf,
+    _reader: Reader,
+    session_id: SessionId,
+    as_of: Annotated[Instant | None, Query(description="As it was known at this instant.")] = None,
+    position: Annotated[int | None, Query(ge=0, le=2**63 - 1, description="As of this log position.")] = None,
 ) -> schemas.SessionBody:
-    """One session's row."""
+    """One session's row, now or folded from what the log held at a past moment."""
     with database.read() as connection:
         row = queries.find_session(connection, session_id)
+        if as_of is not None or position is not None:
+            row = queries.session_then(connection, session_id, as_of, position)
     if row is None:
         raise unknown_session()
-    body = answers.session_body(row, now_instant() - stalled_after(request))
-    return schemas.SessionBody.model_validate(body)
+    now = as_of if as_of is not None else now_instant()
+    return schemas.SessionBody.model_validate(answers.session_body(row, now - stalled_after(request)))
 
 
 @router.get("/sessions/{session_id}/timeline", responses=responses(404))

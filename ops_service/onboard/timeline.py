@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from portal_hooks.contract import FAILED, FAILED_STAGE, STAGE_OF
 from projections import onboarding, sessions
 from projections.onboarding import Event, Session
-from projections.projector import fold_tolerantly
+from projections.quarantine import fold_tolerantly
 
 QUARANTINED = "quarantined"
 

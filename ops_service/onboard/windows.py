@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from ops_service.problems import Problem
 from portal_hooks.contract import FieldError
-from portal_hooks.instants import HOUR, format_instant, parse_instant
+from portal_hooks.instants import EARLIEST, HOUR, format_instant, parse_instant
 
 MAX_HOURS = 24 * 366 * 10
 
@@ -41,7 +41,8 @@ class Window(NamedTuple):
 def window(hours: float | None, since: int | None, until: int | None, now: int) -> Window:
     """The window asked for; without `since` the last `hours` before `now`. Raises Problem 422."""
     if since is None:
-        return Window((until or now) - int((hours or 48) * HOUR), until)
+        end = now if until is None else until
+        return Window(max(EARLIEST, end - int((hours or 48) * HOUR)), until)
     if hours is not None:
         raise _wrong("/query/hours", "give either hours or since")
     if until is not None and until <= since:

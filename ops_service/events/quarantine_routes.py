@@ -1,0 +1,92 @@
+"""/api/v1/quarantine: events the fold raised on, and folding them again."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+from sqlalchemy import func, select
+
+from ops_service import cursors
+from ops_service.auth.guard import DatabaseOf, Editor, Reader
+from ops_service.onboard.windows import Instant
+from ops_service.problems import Problem, responses
+from portal_hooks.instants import now_instant
+from projections import projector, quarantine
+from projections.log import LOG
+from projections.tables import quarantined_events
+
+router = APIRouter(prefix="/api/v1/quarantine", tags=["events"], responses=responses(401, 403, 422, 503))
+
+ROW = quarantined_events.c
+
+
+class QuarantinedEvent(BaseModel):
+    """An event that stays in the log but is left out of its session's row."""
+
+    position: int
+    session_id: str
+    event_id: str
+    event_type: str
+    error: str
+    quarantined_at: Instant
+
+
+class QuarantineList(BaseModel):
+    """A page, by position; `total` counts all pages."""
+
+    total: int
+    events: list[QuarantinedEvent]
+    next_cursor: str | None
+
+
+class Retried(BaseModel):
+    """What became of a retry."""
+
+    sessions: int
+    still_quarantined: int
+
+
+@router.get("")
+def list_quarantined(
+    database: DatabaseOf,
+    _reader: Reader,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    cursor: str | None = None,
+) -> QuarantineList:
+    """Quarantined events with the error of the fold."""
+    page = (
+        select(quarantined_events, LOG.event_id, LOG.event_type)
+        .join(LOG.position.table, LOG.position == ROW.position)
+        .order_by(ROW.position)
+        .limit(limit + 1)
+    )
+    if cursor:
+        page = page.where(ROW.position > cursors.decode(cursor, int)[0])
+    with database.read() as connection:
+        total = connection.execute(select(func.count()).select_from(quarantined_events)).scalar_one()
+        rows: list[Any] = list(connection.execute(page).mappings())
+    more = len(rows) > limit
+    return QuarantineList.model_validate(
+        {
+            "total": total,
+            "events": rows[:limit],
+            "next_cursor": cursors.encode([rows[limit - 1]["position"]]) if more else None,
+        }
+    )
+
+
+@router.post("/retry", responses=responses(404))
+def retry(
+    database: DatabaseOf,
+    _editor: Editor,
+    session_id: Annotated[str | None, Query(max_length=128, description="Only this session.")] = None,
+) -> Retried:
+    """Fold the sessions that have quarantined events again, from the log."""
+    with database.write() as connection:
+        waiting = quarantine.sessions(connection)
+        if session_id is not None:
+            waiting = [waits for waits in waiting if waits == session_id]
+            if not waiting:
+                raise Problem(404, "No event of this session is quarantined.")
+        failures = projector.refold(connection, waiting, now_instant())
+    return Retried(sessions=len(waiting), still_quarantined=len(failures))

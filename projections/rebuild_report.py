@@ -1,0 +1,81 @@
+"""What the rebuild command says: a bar and sentences for people, JSON lines for scripts."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from projections import rebuild
+from projections.verify import Difference, StageCounts
+
+SHOWN_DIFFERENCES: Final = 50
+
+
+class Report:
+    """Results go to standard output, progress to standard error; `quiet` leaves only errors."""
+
+    def __init__(self, *, as_json: bool, quiet: bool) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+        self.differences = 0
+        self._started = time.monotonic()
+        self._console = Console(stderr=True, quiet=quiet, highlight=False)
+
+    @contextmanager
+    def progress(self) -> Iterator[rebuild.Progress]:
+        """A progress callback."""
+        if self.as_json or self.quiet:
+            yield self._progress_line
+            return
+        columns = (
+            TextColumn("{task.description:8}"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f} events  {task.fields[rate]:>9,.0f}/s"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        hidden = not self._console.is_terminal
+        with Progress(*columns, console=self._console, transient=True, disable=hidden) as bar:
+            task = bar.add_task("replay", total=0, rate=0)
+
+            def show(phase: str, done: int, total: int) -> None:
+                rate = done / max(self._elapsed(), 0.001)
+                bar.update(task, description=phase, completed=done, total=total, rate=rate)
+
+            yield show
+
+    def difference(self, difference: Difference) -> None:
+        """One field that is not what the log says; people are shown the first few."""
+        self.differences += 1
+        if self.as_json:
+            print(json.dumps({"difference": difference._asdict()}))
+        elif not self.quiet and self.differences <= SHOWN_DIFFERENCES:
+            subject, field, stored, expected = difference
+            print(f"{subject}: {field} is {stored!r}, the log says {expected!r}")
+
+    def stages(self, counts: StageCounts) -> None:
+        """Sessions by stage, before and after."""
+        if self.as_json or self.quiet:
+            return
+        print(f"{'stage':18}{'now':>12}{'rebuilt':>12}")
+        for stage in sorted(counts.stored.keys() | counts.expected.keys(), key=str):
+            print(f"{stage or '(none)':18}{counts.stored[stage]:>12,}{counts.expected[stage]:>12,}")
+
+    def result(self, text: str, **facts: Any) -> None:
+        """The last word: a sentence, or one JSON object."""
+        seconds = round(self._elapsed(), 3)
+        if self.as_json:
+            print(json.dumps({**facts, "seconds": seconds}))
+        elif not self.quiet:
+            print(f"{text} ({seconds:.1f} s)")
+
+    def _progress_line(self, phase: str, done: int, total: int) -> None:
+        if not self.quiet:
+            print(json.dumps({"phase": phase, "done": done, "total": total}), flush=True)
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._started

@@ -1,0 +1,152 @@
+"""Is every row what the log says? Refold and compare; then let SQL, which knows no fold, judge too."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from portal_hooks.instants import now_instant
+from projections import fingerprint, quarantine, sessions, sql_oracle, tickets
+from projections.database import Database
+from projections.log import head, histories, sessions_events
+from projections.onboarding import Event
+from projections.quarantine import fold_tolerantly
+from projections.read_models import READ_MODELS
+from projections.rebuild import CHUNK_EVENTS, Progress, describe
+from projections.tables import onboard_sessions
+
+MISSING: Final = "no row"
+
+Histories = Sequence[tuple[str, Sequence[Event]]]
+Row = tuple[Any, ...]
+
+
+class Difference(NamedTuple):
+    """A field whose stored value is not what the log gives; `subject` is a session, or a row of a table."""
+
+    subject: str
+    field: str
+    stored: Any
+    expected: Any
+
+
+@dataclass(slots=True)
+class StageCounts:
+    """Sessions by current stage, as they are stored and as the log gives them."""
+
+    stored: Counter[str | None] = field(default_factory=Counter)
+    expected: Counter[str | None] = field(default_factory=Counter)
+
+
+def verify(database: Database, progress: Progress) -> Iterator[Difference]:
+    """Compare everything, field by field. Changes no read model; the outcome is noted for /readyz."""
+    found = 0
+    for difference in _all_differences(database, progress):
+        found += 1
+        yield difference
+    with database.write() as connection:
+        fingerprint.record(connection, verified_at=now_instant(), verified_differences=found)
+
+
+def verify_sample(database: Database, size: int) -> Iterator[Difference]:
+    """Compare `size` sessions, taken by chance."""
+    column = onboard_sessions.c.session_id
+    with database.read() as connection:
+        chosen = connection.execute(select(column).order_by(func.random()).limit(size)).scalars().all()
+        found = sorted(sessions_events(connection, chosen).items())
+        stored = {key: sessions.to_row(state) for key, state in sessions.load(connection, chosen).items()}
+        out = quarantine.positions(connection)
+    yield from _compare(found, stored, out)
+
+
+def session_differences(
+    database: Database, progress: Progress, counts: StageCounts | None = None
+) -> Iterator[Difference]:
+    """Compare every session's row with its fold, range by range; `counts` is added to, if given."""
+    with database.read() as connection:
+        total = head(connection)
+    after, done = "", 0
+    while True:
+        with database.read() as connection:
+            chunk = histories(connection, after, CHUNK_EVENTS)
+            last = chunk[-1][0] if chunk else None
+            stored = _stored_between(connection, after, last)
+            out = quarantine.positions(connection)
+        if counts is not None:
+            counts.stored.update(row[_CURRENT_STAGE] for row in stored.values())
+        yield from _compare(chunk, stored, out, counts)
+        if last is None:
+            return
+        after, done = last, done + sum(len(events) for _, events in chunk)
+        progress("verify", done, max(total, done))
+
+
+def _all_differences(database: Database, progress: Progress) -> Iterator[Difference]:
+    yield from session_differences(database, progress)
+    with database.read() as connection:
+        total = head(connection)
+        progress("tables", total, total)
+        for model in READ_MODELS:
+            yield from _model_differences(connection, model.table, model.totals(onboard_sessions))
+        for session_id, ready in tickets.out_of_step(connection).items():
+            yield Difference(session_id, "ticket", None, "ready_for_ops" if ready else "open")
+        progress("SQL", total, total)
+        for mismatch in sql_oracle.mismatches(connection):
+            yield Difference(*mismatch)
+
+
+_CURRENT_STAGE: Final = sessions.COLUMNS.index("current_stage")
+
+
+def _compare(
+    chunk: Histories, stored: dict[str, Row], quarantined: set[int], counts: StageCounts | None = None
+) -> Iterator[Difference]:
+    """Differences of the sessions in `chunk`; `stored` must hold no others, or they are told as surplus."""
+    for session_id, history in chunk:
+        row = stored.pop(session_id, None)
+        state, failures = fold_tolerantly(session_id, [e for e in history if e.position not in quarantined])
+        for failure in failures:
+            yield Difference(session_id, "fold", None, describe(failure))
+        expected = sessions.to_row(state) if state.event_count else None
+        if counts is not None and expected is not None:
+            counts.expected[expected[_CURRENT_STAGE]] += 1
+        yield from _row_differences(session_id, sessions.COLUMNS, row, expected)
+    for session_id, row in stored.items():
+        yield from _row_differences(session_id, sessions.COLUMNS, row, None)
+
+
+def _row_differences(
+    subject: str, columns: Sequence[str], row: Row | None, expected: Row | None
+) -> Iterator[Difference]:
+    if row is None or expected is None:
+        if row is not expected:
+            yield Difference(
+                subject, "row", MISSING if row is None else "a row", "a row" if row is None else MISSING
+            )
+        return
+    if row != expected:
+        for name, was, should in zip(columns, row, expected, strict=True):
+            if was != should:
+                yield Difference(subject, name, was, should)
+
+
+def _model_differences(connection: Connection, table: Any, totals: Any) -> Iterator[Difference]:
+    columns = [column.name for column in table.columns]
+    stored = _keyed(connection.execute(select(table)).mappings(), columns)
+    expected = _keyed(connection.execute(totals).mappings(), columns)
+    for key in sorted(stored.keys() | expected.keys()):
+        yield from _row_differences(f"{table.name} {key}", columns, stored.get(key), expected.get(key))
+
+
+def _keyed(rows: Any, columns: Sequence[str]) -> Mapping[Any, Row]:
+    return {row[columns[0]]: tuple(int(row[name]) for name in columns) for row in rows}
+
+
+def _stored_between(connection: Connection, after: str, last: str | None) -> dict[str, Row]:
+    """The stored rows past `after` up to `last`, or to the end."""
+    query = select(onboard_sessions).where(onboard_sessions.c.session_id > after)
+    if last is not None:
+        query = query.where(onboard_sessions.c.session_id <= last)
+    return {row[0]: tuple(row) for row in connection.execute(query)}
