@@ -7,7 +7,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header -
 	--no-emit-find-links --group build $(if $(UPGRADE),--upgrade) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test lint check format bench lock clean
+.PHONY: help setup setup-dev run test lint check format bench screenshots lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ format: setup-dev ## let ruff rewrite what it can
 bench: setup-dev ## measure ingest, funnel and rebuild on this machine
 	@for script in bench/ingest.py bench/funnel.py bench/rebuild.py; do \
 		echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+screenshots: setup-dev ## take the pictures in docs/screenshots from a running demo
+	$(BIN)/python -m scripts.screenshots
 
 lock: setup-dev ## pin what pyproject.toml asks for (UPGRADE=1 takes newer versions)
 	$(LOCK) --output-file requirements.lock

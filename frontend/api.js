@@ -1,0 +1,77 @@
+// The only place that talks to the service.
+import { token } from "./lib/credentials.js";
+
+/** A refusal by the service (RFC 9457), or no answer at all: then `status` is 0. */
+export class ApiError extends Error {
+  constructor({ status, title, detail = "", errors = [], requestId = null }) {
+    super(detail || title);
+    this.name = "ApiError";
+    Object.assign(this, { status, title, detail, errors, requestId });
+  }
+}
+
+const TIMEOUT_MS = 15_000;
+const V1 = "/api/v1";
+const id = encodeURIComponent;
+
+export const api = {
+  funnel: (params, signal) => get(`${V1}/onboard/funnel`, params, signal),
+  sessions: (params, signal) => get(`${V1}/onboard/sessions`, params, signal),
+  session: (session, signal) => get(`${V1}/onboard/sessions/${id(session)}`, {}, signal),
+  timeline: (session, params, signal) => get(`${V1}/onboard/sessions/${id(session)}/timeline`, params, signal),
+  events: (params, signal) => get(`${V1}/events`, params, signal),
+  event: (position, signal) => get(`${V1}/events/${id(position)}`, {}, signal),
+  tickets: (params, signal) => get(`${V1}/desk/tickets`, params, signal),
+  ticket: (ticket, signal) => get(`${V1}/desk/tickets/${id(ticket)}`, {}, signal),
+  updateTicket: (ticket, version, changes) =>
+    send("PATCH", `${V1}/desk/tickets/${id(ticket)}`, changes, { "If-Match": `"${version}"` }),
+  addNote: (ticket, body) => send("POST", `${V1}/desk/tickets/${id(ticket)}/notes`, { body }),
+  readiness,
+};
+
+// A service that is not ready says so with 503 and the same body: that is an answer, not an error.
+async function readiness(signal) {
+  const response = await ask("/readyz", { signal });
+  const answer = await response.json().catch(() => ({}));
+  if ("database" in answer) return answer;
+  throw problem(response, answer);
+}
+
+async function get(path, params, signal) {
+  const query = new URLSearchParams(params).toString();
+  const response = await ask(query === "" ? path : `${path}?${query}`, { signal });
+  return read(response);
+}
+
+async function send(method, path, body, headers = {}) {
+  const sent = { method, body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...headers } };
+  return read(await ask(path, sent));
+}
+
+async function ask(path, { headers = {}, ...options }) {
+  const authorization = token() === null ? {} : { Authorization: `Bearer ${token()}` };
+  const signals = [options.signal, AbortSignal.timeout(TIMEOUT_MS)].filter((signal) => signal !== undefined);
+  const request = { ...options, cache: "no-store", signal: AbortSignal.any(signals), headers: { ...authorization, ...headers } };
+  try {
+    return await fetch(path, request);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError({ status: 0, title: "unreachable" });
+  }
+}
+
+async function read(response) {
+  const body = await response.json().catch(() => null);
+  if (response.ok && body !== null) return body;
+  throw problem(response, body);
+}
+
+function problem(response, body) {
+  return new ApiError({
+    status: response.status,
+    title: body?.title ?? response.statusText,
+    detail: body?.detail,
+    errors: body?.errors,
+    requestId: response.headers.get("x-request-id"),
+  });
+}

@@ -1,0 +1,56 @@
+// A widget with its own loading, error and empty states: an error in one never takes the others down.
+import { t } from "../i18n/catalog.js";
+import { h } from "../lib/dom.js";
+import { clock } from "../lib/format.js";
+
+/** A titled region showing `body(data)` of a resource; the last good data stays through an error. */
+export function card({ id, title, resource, body, actions = null, lines = 4, className = "" }) {
+  return h("section", { id, class: `card ${className}`, "aria-labelledby": `${id}-title`, "data-key": id },
+    h("div", { class: "card-head" }, h("h2", { id: `${id}-title` }, title), actions),
+    content({ resource, body, lines }));
+}
+
+/** The same states without a frame, for a view that is one resource. */
+export function content({ resource, body, lines = 8 }) {
+  return h("div", { class: "card-body", "aria-busy": String(isLoading(resource)) },
+    resource.error === null ? null : trouble(resource),
+    resource.data === null ? placeholder(resource, lines) : body(resource.data));
+}
+
+/** Says why there is nothing, with what to do about it. */
+export function empty(text, ...more) {
+  return h("div", { class: "empty" }, h("p", {}, text), more);
+}
+
+/** An error in the operator's words, with the request's id for whoever has to search the logs. */
+export function trouble(resource) {
+  const { error, loadedAt } = resource;
+  return h("div", { class: "trouble", role: "group", "aria-label": t("error.label") },
+    h("p", {}, h("strong", {}, headline(error)), " ", error.status === 0 ? null : error.detail),
+    h("ul", {}, error.errors.map((one) => h("li", {}, h("code", {}, one.pointer), " ", one.detail))),
+    loadedAt === null ? null : h("p", { class: "muted" }, t("error.kept", { time: clock(loadedAt) })),
+    error.requestId ? h("p", { class: "muted" }, t("error.request", { id: error.requestId })) : null,
+    h("button", { type: "button", onclick: () => resource.refresh() }, t("error.retry")));
+}
+
+/** One line for an error: known statuses in the operator's language, others as the service titles them. */
+export function headline(error) {
+  const known = { 0: "error.unreachable", 403: "error.forbidden", 404: "error.missing", 412: "error.changed" };
+  return error.status in known ? t(known[error.status]) : error.title;
+}
+
+/** The whole refusal as one text, for the line below a form. */
+export function explainRefusal(error) {
+  const fields = error.errors.map(({ pointer, detail }) => `${pointer}: ${detail}`);
+  return [headline(error), error.status === 0 ? "" : error.detail, ...fields].filter((part) => part !== "").join(" ");
+}
+
+function isLoading(resource) {
+  return resource.data === null && resource.error === null;
+}
+
+function placeholder(resource, lines) {
+  if (!isLoading(resource)) return null;
+  const bars = Array.from({ length: lines }, () => h("div", { class: "skeleton" }));
+  return h("div", { class: "loading" }, h("p", { class: "visually-hidden" }, t("loading")), bars);
+}

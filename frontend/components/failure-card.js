@@ -1,0 +1,27 @@
+// What went wrong, where, and what to do next.
+import { t } from "../i18n/catalog.js";
+import { h } from "../lib/dom.js";
+import { NOTHING } from "../lib/format.js";
+import { timeWithAge } from "./time.js";
+
+const ADVISED = ["domain", "dns", "account", "infra"];
+
+/** The session's open failure; after completion a failure is history and stands in the timeline only. */
+export function failureCard(session) {
+  if (session.current_stage !== "failed" || session.failure === null) return null;
+  const { step, code, reason } = session.failure;
+  return h("section", { class: "failure", "aria-labelledby": "failure-title" },
+    h("h3", { id: "failure-title" }, t("failure.title")),
+    h("dl", { class: "facts" },
+      fact("failure.step", step), fact("failure.code", code), fact("failure.reason", reason),
+      h("div", {}, h("dt", {}, t("failure.at")), h("dd", {}, timeWithAge(session.failed_at)))),
+    h("p", {}, h("strong", {}, t("failure.next")), " ", t(`failure.advice.${adviceFor(step)}`)));
+}
+
+function fact(label, value) {
+  return h("div", {}, h("dt", {}, t(label)), h("dd", {}, h("bdi", {}, value ?? NOTHING)));
+}
+
+function adviceFor(step) {
+  return ADVISED.find((known) => String(step ?? "").toLowerCase().startsWith(known)) ?? "other";
+}

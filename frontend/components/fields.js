@@ -1,0 +1,70 @@
+// Form fields and the filter form whose values live in the address.
+import { plural, t } from "../i18n/catalog.js";
+import { h } from "../lib/dom.js";
+import { preference } from "../lib/preferences.js";
+import { address, navigate } from "../lib/router.js";
+
+const PAGING = new Set(["cursor", "after", "limit", "order"]);
+
+/** A form that goes to `path` with its values as the query; folded at first where the screen is narrow. */
+export function filterForm({ path, query, fields }) {
+  const used = [...query.keys()].filter((name) => !PAGING.has(name)).length;
+  const onsubmit = (event) => {
+    event.preventDefault();
+    navigate(address(path, valuesOf(event.target)));
+  };
+  return h("details", { class: "filter-panel", open: matchMedia("(min-width: 48rem)").matches },
+    h("summary", {}, used === 0 ? t("filter.label") : plural("filter.used", used)),
+    h("form", { class: "filters", role: "search", "aria-label": t("filter.label"), onsubmit },
+      fields,
+      h("div", { class: "buttons" },
+        h("button", { type: "submit", class: "primary" }, t("filter.apply")),
+        used === 0 ? null : h("a", { class: "button", href: address(path) }, t("filter.clear")))));
+}
+
+/** A labelled input. */
+export function textField(name, label, value, extra = {}) {
+  return field(label, h("input", { name, value: value ?? "", autocomplete: "off", spellcheck: "false", ...extra }));
+}
+
+/** A labelled choice among `options`, pairs of value and text; the first means "any" when its value is empty. */
+export function selectField(name, label, value, options, extra = {}) {
+  return field(label, h("select", { name, ...extra },
+    options.map(([choice, text]) => h("option", { value: choice, selected: choice === (value ?? "") }, text))));
+}
+
+/** Several boxes under one name. */
+export function checkField(name, label, chosen, options) {
+  return h("fieldset", { class: "field checks" }, h("legend", {}, label),
+    options.map(([value, text]) =>
+      h("label", {}, h("input", { type: "checkbox", name, value, checked: chosen.includes(value) }), " ", text)));
+}
+
+/** A labelled instant, entered in the chosen zone. The exact value is kept until the operator edits the field. */
+export function instantField(name, label, value) {
+  const shown = value ? toInput(value) : "";
+  return field(label, h("input", { type: "datetime-local", step: "1", name, value: shown, "data-exact": value }));
+}
+
+function field(label, control) {
+  return h("label", { class: "field" }, h("span", {}, label), control);
+}
+
+function valuesOf(form) {
+  const values = {};
+  for (const [name, value] of new FormData(form)) (values[name] ??= []).push(exactValue(form.elements[name], value));
+  return values;
+}
+
+function exactValue(control, value) {
+  if (control.type !== "datetime-local" || value === "") return value.trim();
+  if (value === control.getAttribute("value") && control.dataset.exact) return control.dataset.exact;
+  return new Date(preference("zone") === "utc" ? `${value}Z` : value).toISOString();
+}
+
+function toInput(instant) {
+  const date = new Date(instant);
+  if (Number.isNaN(date.getTime())) return "";
+  const offset = preference("zone") === "utc" ? 0 : date.getTimezoneOffset() * 60_000;
+  return new Date(date.getTime() - offset).toISOString().slice(0, 19);
+}

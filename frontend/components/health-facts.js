@@ -1,0 +1,31 @@
+// Whether what the desk shows can be trusted.
+import { name, t } from "../i18n/catalog.js";
+import { h } from "../lib/dom.js";
+import { NOTHING, number } from "../lib/format.js";
+import { badge } from "./badges.js";
+import { timeWithAge } from "./time.js";
+
+/** The service's readiness as facts. */
+export function healthFacts(health) {
+  return h("dl", { class: "facts" },
+    fact("health.status", known(health.status, "ready")),
+    fact("health.last-event", health.last_event_at ? timeWithAge(health.last_event_at) : t("health.no-event")),
+    fact("health.projection", known(health.projection, "current")),
+    fact("health.quarantined", health.quarantined === null ? NOTHING
+      : verdict(health.quarantined === 0, number(health.quarantined))),
+    fact("health.database", known(health.database, "ok")),
+    fact("health.migrations", known(health.migrations, "current")));
+}
+
+// A service that cannot reach its database knows nothing of the rest and says null.
+function known(value, good) {
+  return value === null ? NOTHING : verdict(value === good, name("health", value));
+}
+
+function verdict(good, text) {
+  return badge(good ? "good" : "bad", text);
+}
+
+function fact(label, value) {
+  return h("div", {}, h("dt", {}, t(label)), h("dd", {}, value));
+}

@@ -1,0 +1,63 @@
+// A session's timeline as a widget, with as many of its pages as the operator asked for.
+import { api } from "../api.js";
+import { currentLanguage, plural, t } from "../i18n/catalog.js";
+import { h } from "../lib/dom.js";
+import { memo } from "../lib/morph.js";
+import { preference } from "../lib/preferences.js";
+import { card, empty } from "./card.js";
+import { orderSwitch, timeline } from "./timeline.js";
+
+export const PAGE = 200;
+
+/** Completes a timeline's first page with the further ones; those load anew only when the total has changed. */
+export function timelinePages() {
+  let wanted = 0;
+  let kept = { total: null, pages: 0, events: [], next_cursor: null };
+
+  async function load(sessionId, first, signal) {
+    let { next_cursor: cursor } = first;
+    const events = [];
+    for (let page = 0; page < wanted && cursor !== null; page += 1) {
+      const answer = await api.timeline(sessionId, { limit: PAGE, cursor }, signal);
+      events.push(...answer.events);
+      cursor = answer.next_cursor;
+    }
+    return { total: first.total, pages: wanted, events, next_cursor: cursor };
+  }
+
+  return {
+    more() { wanted += 1; },
+    async complete(sessionId, first, signal) {
+      if (wanted === 0) return first;
+      if (kept.total !== first.total || kept.pages !== wanted) kept = await load(sessionId, first, signal);
+      return { ...first, events: [...first.events, ...kept.events], next_cursor: kept.next_cursor };
+    },
+  };
+}
+
+/** The widget: `timelineOf(data)` finds the timeline in what `resource` loads. */
+export function historyCard({ resource, pages, draw, timelineOf = (data) => data }) {
+  const keep = memo();
+  const more = () => {
+    pages.more();
+    resource.refresh();
+  };
+  return () => card({ id: "history", title: t("timeline.title"), resource, lines: 10, className: "wide",
+    actions: orderSwitch(draw), body: (data) => body(timelineOf(data), keep, more) });
+}
+
+function body(history, keep, more) {
+  if (history.total === 0) return empty(t("timeline.empty"));
+  // Drawing a thousand events each second would be felt, so an unchanged history is left as it stands.
+  const token = [currentLanguage(), preference("zone"), preference("order"), stampOf(history.events)].join(" ");
+  return [
+    h("p", { class: "total" }, plural("count.events", history.total)),
+    keep(token, () => h("div", {}, timeline(history.events))),
+    history.next_cursor === null ? null : h("button", { type: "button", onclick: more },
+      plural("timeline.more", history.total - history.events.length)),
+  ];
+}
+
+function stampOf(events) {
+  return events.map(({ position, effect }) => `${position}${effect}`).join(" ");
+}

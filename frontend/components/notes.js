@@ -1,0 +1,52 @@
+// The notes of a ticket, people's and the system's, and the form for a new one.
+import { api } from "../api.js";
+import { t } from "../i18n/catalog.js";
+import { h } from "../lib/dom.js";
+import { explainRefusal } from "./card.js";
+import { timeWithAge } from "./time.js";
+
+/** Holds the state of the note being sent; `reload` fetches the ticket anew. */
+export function noteEditor({ draw, reload }) {
+  const state = { message: null, failed: false, sending: false };
+
+  async function send(ticket, field) {
+    const body = field.value.trim();
+    if (body === "" || state.sending) return;
+    state.sending = true;
+    try {
+      await api.addNote(ticket.id, body);
+      field.value = "";
+      Object.assign(state, { message: t("note.added"), failed: false });
+    } catch (error) {
+      Object.assign(state, { message: explainRefusal(error), failed: true });
+    }
+    state.sending = false;
+    await reload();
+    draw();
+  }
+
+  return { render: (ticket) => [list(ticket.notes), form({ ticket, state, send })] };
+}
+
+function list(notes) {
+  if (notes.length === 0) return h("p", { class: "muted" }, t("note.none"));
+  return h("ul", { class: "notes" }, notes.map((note) =>
+    h("li", { class: `note note-${note.kind}`, "data-key": note.id },
+      h("div", { class: "note-head" },
+        h("bdi", { class: "strong" }, note.kind === "system" ? t("note.system") : note.author),
+        note.kind === "change" ? h("span", { class: "muted" }, t("note.change")) : null,
+        timeWithAge(note.created_at)),
+      h("p", { class: "note-body" }, note.body))));
+}
+
+function form({ ticket, state, send }) {
+  const onsubmit = (event) => {
+    event.preventDefault();
+    send(ticket, event.target.elements.body);
+  };
+  return h("form", { class: "note-form", onsubmit },
+    h("label", { class: "field" }, h("span", {}, t("note.new")),
+      h("textarea", { name: "body", rows: "3", required: true, maxlength: "10000" })),
+    h("div", { class: "buttons" }, h("button", { type: "submit" }, t("note.add"))),
+    h("p", { class: state.failed ? "message message-bad" : "message", role: "status" }, state.message));
+}

@@ -1,0 +1,22 @@
+// Tables that become stacked cards on a narrow screen: the roles keep them tables for assistive technology.
+import { h } from "../lib/dom.js";
+
+/**
+ * @param caption  what the table lists, read out by screen readers
+ * @param columns  [{label, cell(row), className?}]; the first one heads the row
+ * @param keyOf    a stable key for each row
+ */
+export function table({ caption, columns, rows, keyOf }) {
+  return h("table", { class: "list", role: "table" },
+    h("caption", { class: "visually-hidden" }, caption),
+    h("thead", { role: "rowgroup" }, h("tr", { role: "row" },
+      columns.map(({ label, className }) => h("th", { scope: "col", role: "columnheader", class: className }, label)))),
+    h("tbody", { role: "rowgroup" }, rows.map((row) =>
+      h("tr", { role: "row", "data-key": keyOf(row) }, columns.map((column, index) => cellOf(column, row, index))))));
+}
+
+function cellOf({ label, cell, className }, row, index) {
+  const heads = index === 0;
+  const props = { role: heads ? "rowheader" : "cell", scope: heads ? "row" : null, class: className, "data-label": label };
+  return h(heads ? "th" : "td", props, h("div", { class: "cell" }, cell(row)));
+}

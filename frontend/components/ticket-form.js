@@ -1,0 +1,92 @@
+// Editing a ticket. Only what the operator touched is sent; a field that someone else changed meanwhile says so,
+// and If-Match catches the change that came too late to be seen.
+import { api } from "../api.js";
+import { name, t } from "../i18n/catalog.js";
+import { h } from "../lib/dom.js";
+import { NOTHING } from "../lib/format.js";
+import { STATUSES } from "../lib/stages.js";
+import { explainRefusal } from "./card.js";
+import { selectField, textField } from "./fields.js";
+
+/** Holds unsaved edits across updates; `reload` fetches the ticket anew. */
+export function ticketEditor({ draw, reload }) {
+  const state = { draft: {}, base: {}, message: null, failed: false, saving: false };
+
+  async function save(ticket) {
+    state.saving = true;
+    draw();
+    await attempt(ticket);
+    state.saving = false;
+    draw();
+  }
+
+  async function attempt(ticket) {
+    try {
+      await api.updateTicket(ticket.id, ticket.version, changesOf(state.draft));
+      Object.assign(state, { draft: {}, base: {}, message: t("ticket.saved"), failed: false });
+    } catch (error) {
+      Object.assign(state, { message: explain(error), failed: true });
+    }
+    await reload();
+  }
+
+  function touch(ticket, field, value) {
+    state.base[field] ??= valuesOf(ticket)[field];
+    state.draft[field] = value;
+    state.message = null;
+    draw();
+  }
+
+  return { render: (ticket) => form({ ticket, state, touch, save }) };
+}
+
+function form({ ticket, state, touch, save }) {
+  const { draft, saving } = state;
+  const shown = { ...valuesOf(ticket), ...draft };
+  const onsubmit = (event) => {
+    event.preventDefault();
+    if (!saving && !isEmpty(draft)) save(ticket);
+  };
+  const oninput = (event) => touch(ticket, event.target.name, event.target.value);
+  return h("form", { class: "ticket-form", onsubmit, "aria-label": t("ticket.edit") },
+    selectField("status", t("ticket.status"), shown.status, STATUSES.map((one) => [one, name("status", one)]), { oninput }),
+    textField("assignee", t("ticket.assignee"), shown.assignee, { oninput, maxlength: "64" }),
+    textField("tags", t("ticket.tags-hint"), shown.tags, { oninput }),
+    h("div", { class: "buttons" },
+      h("button", { type: "submit", class: "primary", "aria-disabled": String(saving || isEmpty(draft)) },
+        t(saving ? "saving" : "save"))),
+    overtaken(ticket, state).map(([field, theirs]) => h("p", { class: "message message-bad", "data-key": field },
+      t("ticket.overtaken", { field: t(`ticket.${field}`), value: theirs || NOTHING }))),
+    message(state));
+}
+
+function valuesOf({ status, assignee, tags }) {
+  return { status, assignee: assignee ?? "", tags: tags.join(", ") };
+}
+
+/** The edited fields whose value at the service is no longer the one the editing began with. */
+function overtaken(ticket, { base }) {
+  const present = valuesOf(ticket);
+  return Object.keys(base).filter((field) => base[field] !== present[field])
+    .map((field) => [field, field === "status" ? name("status", present.status) : present[field]]);
+}
+
+function message({ message: text, failed }) {
+  return h("p", { class: failed ? "message message-bad" : "message", role: "status" }, text);
+}
+
+function isEmpty(draft) {
+  return Object.keys(draft).length === 0;
+}
+
+function changesOf({ tags, assignee, ...rest }) {
+  const changes = { ...rest };
+  if (assignee !== undefined) changes.assignee = assignee.trim() === "" ? null : assignee.trim();
+  if (tags !== undefined) changes.tags = tags.split(",").map((tag) => tag.trim()).filter((tag) => tag !== "");
+  return changes;
+}
+
+function explain(error) {
+  if (error.status === 412) return t("ticket.conflict");
+  return explainRefusal(error);
+}

@@ -1,0 +1,45 @@
+// Tickets as rows.
+import { name, t } from "../i18n/catalog.js";
+import { h } from "../lib/dom.js";
+import { NOTHING } from "../lib/format.js";
+import { ticketAddress } from "../lib/stages.js";
+import { statusBadge, tagList } from "./badges.js";
+import { table } from "./table.js";
+import { timeWithAge } from "./time.js";
+
+/** A table of tickets; `wide` adds the columns a full page has room for. */
+export function ticketTable({ caption, tickets, wide }) {
+  const columns = wide ? [which, status, stage, assignee, tags, opened, changed] : [which, status, opened];
+  return table({ caption, columns: columns.map((column) => column()), rows: tickets, keyOf: (row) => row.id });
+}
+
+function which() {
+  return { label: t("ticket.one"), cell: (row) => [
+    h("a", { href: ticketAddress(row.id), class: "strong" }, `#${row.id} `, h("bdi", {}, row.domain ?? row.session_id)),
+  ] };
+}
+
+function status() {
+  return { label: t("ticket.status"), cell: (row) => statusBadge(row.status) };
+}
+
+function stage() {
+  return { label: t("session.stage"), cell: (row) =>
+    (row.current_stage === null ? t("stage.none") : name("stage", row.current_stage)) };
+}
+
+function assignee() {
+  return { label: t("ticket.assignee"), cell: (row) => (row.assignee ? h("bdi", {}, row.assignee) : NOTHING) };
+}
+
+function tags() {
+  return { label: t("ticket.tags"), cell: (row) => tagList(row.tags) ?? NOTHING };
+}
+
+function opened() {
+  return { label: t("ticket.opened"), cell: (row) => timeWithAge(row.created_at) };
+}
+
+function changed() {
+  return { label: t("ticket.changed"), className: "extra", cell: (row) => timeWithAge(row.updated_at) };
+}

@@ -1,0 +1,92 @@
+// A session's history on a vertical spine.
+import { name, plural, t } from "../i18n/catalog.js";
+import { h } from "../lib/dom.js";
+import { day, duration, preciseClock } from "../lib/format.js";
+import { preference, setPreference } from "../lib/preferences.js";
+import { eventAddress } from "../lib/stages.js";
+import { arrange, isLate } from "../lib/timeline-model.js";
+import { badge, effectBadge } from "./badges.js";
+import { payload } from "./payload.js";
+import { exactTime } from "./time.js";
+
+/** The events as an ordered list, in the order the operator prefers. */
+export function timeline(events) {
+  const newestFirst = preference("order") === "newest";
+  // A key for each order: building a long list anew is cheaper than turning the standing one round.
+  return h("ol", { class: newestFirst ? "timeline newest-first" : "timeline", "aria-label": t("timeline.label"),
+    "data-key": preference("order") }, arrange(events, newestFirst).map(entry));
+}
+
+/** Switches between oldest and newest first, and remembers it. */
+export function orderSwitch(draw) {
+  const newestFirst = preference("order") === "newest";
+  return h("button", { type: "button", class: "quiet", onclick: () => {
+    setPreference("order", newestFirst ? "oldest" : "newest");
+    draw();
+  } }, t(newestFirst ? "timeline.newest" : "timeline.oldest"));
+}
+
+function entry(item) {
+  if (item.kind === "day") return h("li", { class: "day", "data-key": item.key }, exactTime(item.at, day(item.at)));
+  if (item.kind === "fold") return fold(item);
+  return eventItem(item);
+}
+
+function fold(item) {
+  const { event_type: type, effect } = item.event;
+  return h("li", { class: "folded", "data-key": item.key }, gap(item),
+    h("details", {},
+      h("summary", {}, plural("timeline.fold", item.entries.length, { type, effect: name("effect", effect) })),
+      h("ol", { class: "timeline nested" }, item.entries.map(eventItem))));
+}
+
+function eventItem(item) {
+  const { event } = item;
+  return h("li", { class: `event effect-${event.effect}`, "data-key": item.key }, gap(item),
+    h("div", { class: "event-head" },
+      exactTime(event.created_at, preciseClock(event.created_at)),
+      h("a", { class: "event-name", href: eventAddress(event.position) }, title(event)),
+      effectBadge(event.effect),
+      marks(event)),
+    meaning(event),
+    details(event));
+}
+
+function gap({ since, long }) {
+  if (since === null) return null;
+  const text = long ? t("timeline.silence", { time: duration(since) }) : `+ ${duration(since)}`;
+  return h("span", { class: long ? "gap gap-long" : "gap" }, text);
+}
+
+function marks(event) {
+  return [
+    isLate(event) ? badge("late", t("timeline.late")) : null,
+    event.clock_skew ? badge("late", t("timeline.skewed")) : null,
+  ];
+}
+
+function title(event) {
+  return event.stage === null || event.effect === "noted" ? event.event_type : name("stage", event.stage);
+}
+
+function meaning(event) {
+  const gist = gistOf(event.data);
+  if (gist === "" && title(event) === event.event_type) return null;
+  return h("p", { class: "meaning" },
+    title(event) === event.event_type ? null : h("code", {}, event.event_type), " ", h("bdi", {}, gist));
+}
+
+// Enough to understand most events without opening them; the whole stands in the details.
+function gistOf(data) {
+  const plain = Object.entries(data ?? {}).map(([key, value]) => [key, [value].flat()])
+    .filter(([, values]) => values.every((value) => ["string", "number", "boolean"].includes(typeof value)));
+  return plain.slice(0, 3).map(([key, values]) => `${key}: ${values.join(", ").slice(0, 80)}`).join(" · ");
+}
+
+function details(event) {
+  if (!event.data || Object.keys(event.data).length === 0) return null;
+  return h("details", { class: "raw" }, h("summary", {}, t("timeline.data")),
+    payload(event.data, t("timeline.data-of", { type: event.event_type })),
+    event.data_truncated ? h("p", {}, t("timeline.cut"), " ",
+      h("a", { href: eventAddress(event.position) }, t("timeline.whole"))) : null);
+}

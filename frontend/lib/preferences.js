@@ -1,0 +1,21 @@
+// What the operator chose, kept in this browser.
+
+const DEFAULTS = { theme: "auto", language: null, zone: "local", order: "oldest", window: "48" };
+
+/** The stored choice, or the default. */
+export function preference(name) {
+  return localStorage.getItem(`ops.${name}`) ?? DEFAULTS[name];
+}
+
+/** Stores a choice; null forgets it. */
+export function setPreference(name, value) {
+  if (value === null) localStorage.removeItem(`ops.${name}`);
+  else localStorage.setItem(`ops.${name}`, value);
+}
+
+/** Shows the chosen theme: `light`, `dark`, or `auto` for the system's. */
+export function applyTheme() {
+  const theme = preference("theme");
+  if (theme === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+}

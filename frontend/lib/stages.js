@@ -1,0 +1,33 @@
+// The wizard's stages, their order, and the addresses that list exactly what a number counts.
+import { address } from "./router.js";
+
+export const STAGES = ["started", "domain_validated", "dns_applied", "account_created", "infra_synced", "completed"];
+export const STATES = ["active", "stalled", "failed", "completed"];
+export const STATUSES = ["open", "in_progress", "resolved", "closed"];
+
+/** The state a session stands in: completed, failed, stalled or active; null when no known event has come. */
+export function stateOf(session) {
+  if (session.current_stage === null) return null;
+  if (session.current_stage === "completed" || session.current_stage === "failed") return session.current_stage;
+  return session.stalled ? "stalled" : "active";
+}
+
+/** Lists sessions in the funnel's window that match `filters`. */
+export function sessionsIn(window, filters) {
+  return address("/sessions", { ...filters, since: window.since });
+}
+
+/** Lists the sessions that stand failed with this code; null for those without any. */
+export function failedWith(window, code) {
+  return `${sessionsIn(window, { state: "failed" })}&failure_code=${encodeURIComponent(code ?? "")}`;
+}
+
+/** Lists the sessions that went beyond `stage`: all who reached the next one. */
+export function onwardFrom(window, stage) {
+  if (stage === "completed") return sessionsIn(window, { state: "completed" });
+  return sessionsIn(window, { reached: STAGES[STAGES.indexOf(stage) + 1] });
+}
+
+export const sessionAddress = (id) => `#/sessions/${encodeURIComponent(id)}`;
+export const ticketAddress = (id) => `#/tickets/${encodeURIComponent(id)}`;
+export const eventAddress = (position) => `#/events/${encodeURIComponent(position)}`;

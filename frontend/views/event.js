@@ -1,0 +1,41 @@
+// One event of the log, whole.
+import { api } from "../api.js";
+import { card } from "../components/card.js";
+import { payload } from "../components/payload.js";
+import { timeWithAge } from "../components/time.js";
+import { t } from "../i18n/catalog.js";
+import { h } from "../lib/dom.js";
+import { NOTHING } from "../lib/format.js";
+import { resource } from "../lib/resource.js";
+import { sessionAddress } from "../lib/stages.js";
+
+// An event never changes once it is in the log.
+const FOREVER_MS = Infinity;
+
+export function eventView({ route }) {
+  const position = route.segments[1];
+  const event = resource((signal) => api.event(position, signal), { minimum: FOREVER_MS });
+  return {
+    title: () => t("event.title", { position }),
+    resources: [event],
+    render: () => h("div", { class: "stack" },
+      card({ id: "event", title: t("event.one"), resource: event, body: facts }),
+      card({ id: "payload", title: t("event.payload"), resource: event, body: (data) =>
+        payload(data.payload ?? data.data ?? {}, t("event.payload")) })),
+  };
+}
+
+function facts(event) {
+  return h("dl", { class: "facts" },
+    fact("event.type", event.event_type),
+    fact("event.id", h("bdi", {}, event.event_id)),
+    fact("session.id", h("a", { href: sessionAddress(event.session_id) }, h("bdi", {}, event.session_id))),
+    fact("filter.domain", h("bdi", {}, event.domain ?? NOTHING)),
+    fact("session.source", h("bdi", {}, event.source)),
+    fact("event.occurred", timeWithAge(event.occurred_at)),
+    fact("event.received", timeWithAge(event.received_at)));
+}
+
+function fact(label, value) {
+  return h("div", {}, h("dt", {}, t(label)), h("dd", {}, value));
+}

@@ -1,0 +1,21 @@
+// Which view an address opens.
+import { dashboardView } from "./dashboard.js";
+import { eventView } from "./event.js";
+import { eventsView } from "./events.js";
+import { healthView } from "./health.js";
+import { notFoundView } from "./not-found.js";
+import { sessionView } from "./session.js";
+import { sessionsView } from "./sessions.js";
+import { ticketView } from "./ticket.js";
+import { ticketsView } from "./tickets.js";
+
+const LISTS = { tickets: ticketsView, sessions: sessionsView, events: eventsView, health: healthView };
+const DETAILS = { tickets: ticketView, sessions: sessionView, events: eventView };
+
+/** The view of a route: a function of its context giving {title, resources, render, actions?, isBare?}. */
+export function viewFor({ segments }) {
+  if (segments.length === 0) return dashboardView;
+  const [section] = segments;
+  const known = segments.length === 1 ? LISTS : segments.length === 2 ? DETAILS : {};
+  return Object.hasOwn(known, section) ? known[section] : notFoundView;
+}

@@ -1,0 +1,31 @@
+// One session: its row, the times of its stages, its history.
+import { api } from "../api.js";
+import { card } from "../components/card.js";
+import { failureCard } from "../components/failure-card.js";
+import { PAGE, historyCard, timelinePages } from "../components/history.js";
+import { sessionFacts, stageTimes } from "../components/session-facts.js";
+import { t } from "../i18n/catalog.js";
+import { h } from "../lib/dom.js";
+import { resource } from "../lib/resource.js";
+
+// The history loads when the row shows that it grew, and now and then for what changes without a new event.
+const SLOW_MS = 10_000;
+
+export function sessionView({ route, draw }) {
+  const id = route.segments[1];
+  const session = resource((signal) => api.session(id, signal));
+  const pages = timelinePages();
+  const history = resource(async (signal) => pages.complete(id, await api.timeline(id, { limit: PAGE }, signal), signal),
+    { minimum: SLOW_MS, changed: () => session.data?.event_count ?? null });
+  const drawHistory = historyCard({ resource: history, pages, draw });
+  return {
+    title: () => session.data?.domain ?? id,
+    resources: [session, history],
+    render: () => h("div", { class: "detail" },
+      h("div", { class: "column" },
+        card({ id: "session", title: t("session.one"), resource: session, lines: 8, body: (data) =>
+          [failureCard(data), sessionFacts(data)] }),
+        card({ id: "stages", title: t("session.reached"), resource: session, lines: 6, body: stageTimes })),
+      drawHistory()),
+  };
+}

@@ -1,0 +1,41 @@
+"""The desk's sources keep to what its content security policy and its size allow."""
+
+import gzip
+import re
+
+from tests.architecture.source_tree import ROOT, below, name_of
+
+FRONTEND = ("frontend",)
+JS_BYTES = 30 * 1024
+CSS_BYTES = 10 * 1024
+MARKUP_FROM_TEXT = re.compile(
+    r"(inner|outer|insertAdjacent)HTML|document\.write|createContextualFragment|DOMParser"
+    r"|\beval\(|new Function"
+)
+
+
+def test_no_text_becomes_markup_or_code() -> None:
+    sources = below(FRONTEND, ".js")
+    assert len(sources) > 20
+    assert [name_of(path) for path in sources if MARKUP_FROM_TEXT.search(path.read_text())] == []
+
+
+def test_only_the_api_module_talks_to_the_service() -> None:
+    talking = re.compile(r"\bfetch\(|XMLHttpRequest|sendBeacon|WebSocket|EventSource")
+    assert [name_of(path) for path in below(FRONTEND, ".js") if talking.search(path.read_text())] == [
+        "frontend/api.js"
+    ]
+
+
+def test_the_page_holds_no_inline_script_or_style_and_names_no_other_origin() -> None:
+    page = (ROOT / "frontend" / "index.html").read_text()
+    assert re.findall(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", page) == []
+    assert re.findall(r"(?:src|href)=\"(?!/static/)[^\"]*\"", page) == []
+
+
+def test_scripts_and_styles_stay_small() -> None:
+    """Compressed as one stream; of the two catalogs a browser loads one."""
+    scripts = [path for path in below(FRONTEND, ".js") if path.name != "pt.js"]
+    styles = below(FRONTEND, ".css")
+    for paths, limit in ((scripts, JS_BYTES), (styles, CSS_BYTES)):
+        assert 0 < len(gzip.compress(b"".join(path.read_bytes() for path in paths))) <= limit
