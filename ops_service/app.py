@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from ops_service import problems
@@ -29,6 +30,13 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:;"
     " font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+
+DESK_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
 
 FRONTEND = Path(__file__).resolve().parent.parent / "frontend"
 
@@ -64,16 +72,18 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.database.dispose()
 
 
-def _serve_desk(app: FastAPI) -> None:
-    headers = {
-        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-        "Cache-Control": "no-cache",
-    }
+class _DeskFiles(StaticFiles):
+    """The desk's files: always checked for a newer version, never guessed at."""
 
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers.update(DESK_HEADERS)
+        return response
+
+
+def _serve_desk(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
     def page() -> FileResponse:
-        return FileResponse(FRONTEND / "index.html", headers=headers)
+        return FileResponse(FRONTEND / "index.html", headers=DESK_HEADERS)
 
-    app.mount("/static", StaticFiles(directory=FRONTEND), name="static")
+    app.mount("/static", _DeskFiles(directory=FRONTEND), name="static")

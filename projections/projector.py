@@ -35,7 +35,8 @@ def refold(connection: Connection, session_ids: Sequence[str], now: int) -> list
     """Fold the sessions anew from the log, retrying what was quarantined. Returns what still fails."""
     quarantine.release(connection, session_ids)
     before = sessions.load(connection, session_ids)
-    folded, failures = _fold_each(sessions_events(connection, session_ids))
+    found = sessions_events(connection, session_ids)
+    folded, failures = _fold_each({session_id: found.get(session_id, []) for session_id in session_ids})
     _write(connection, before, folded, now)
     quarantine.record(connection, failures, now)
     return failures

@@ -91,12 +91,10 @@ def rebuild_session(database: Database, session_id: str) -> bool:
     Raises RebuildFailed when the fold raises.
     """
     with database.write() as connection:
-        if not sessions_events(connection, [session_id]):
-            return False
         failures = projector.refold(connection, [session_id], now_instant())
         if failures:
             raise RebuildFailed(describe(failures[0]))
-    return True
+        return bool(sessions_events(connection, [session_id]))
 
 
 def describe(failure: Failure) -> str:

@@ -25,27 +25,28 @@ def _flag(name: str, text: str) -> typer.models.OptionInfo:
     return option
 
 
+Verify = Annotated[bool, _flag("--verify", "Compare everything with the log; change nothing.")]
+Sample = Annotated[int | None, typer.Option(min=1, help="With --verify: only so many sessions, by chance.")]
+DryRun = Annotated[bool, _flag("--dry-run", "Show what a rebuild would change; change nothing.")]
+OneSession = Annotated[str | None, typer.Option(help="Only this session.")]
+Retry = Annotated[bool, _flag("--retry-quarantined", "Fold the sessions with quarantined events again.")]
+IfStale = Annotated[bool, _flag("--if-stale", "Rebuild only when the rows were built by older logic.")]
+KeepGoing = Annotated[bool, _flag("--keep-going", "Quarantine events the fold raises on and go on.")]
+AsJson = Annotated[bool, _flag("--json", "JSON lines for scripts.")]
+Quiet = Annotated[bool, _flag("--quiet", "Print nothing but errors.")]
+
+
 @app.command()
 def run(
-    verify_only: Annotated[
-        bool, _flag("--verify", "Compare everything with the log; change nothing.")
-    ] = False,
-    sample: Annotated[
-        int | None, typer.Option(min=1, help="With --verify: only so many sessions, by chance.")
-    ] = None,
-    dry_run: Annotated[bool, _flag("--dry-run", "Show what a rebuild would change; change nothing.")] = False,
-    session: Annotated[str | None, typer.Option(help="Only this session.")] = None,
-    retry_quarantined: Annotated[
-        bool, _flag("--retry-quarantined", "Fold the sessions with quarantined events again.")
-    ] = False,
-    if_stale: Annotated[
-        bool, _flag("--if-stale", "Rebuild only when the rows were built by older logic.")
-    ] = False,
-    keep_going: Annotated[
-        bool, _flag("--keep-going", "Quarantine events the fold raises on instead of stopping.")
-    ] = False,
-    as_json: Annotated[bool, _flag("--json", "JSON lines for scripts.")] = False,
-    quiet: Annotated[bool, _flag("--quiet", "Print nothing but errors.")] = False,
+    verify_only: Verify = False,
+    sample: Sample = None,
+    dry_run: DryRun = False,
+    session: OneSession = None,
+    retry_quarantined: Retry = False,
+    if_stale: IfStale = False,
+    keep_going: KeepGoing = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Replay the event log into the read models, without stopping ingest.
 

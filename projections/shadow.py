@@ -38,31 +38,32 @@ def swap(connection: Connection, live: Table) -> None:
     shadow = shadow_of(live)
     live.drop(connection)
     connection.execute(text(f"ALTER TABLE {shadow.name} RENAME TO {live.name}"))
-    names = [str(index.name) for index in shadow.indexes]
     if connection.dialect.name == "postgresql":
-        for name in (*names, str(shadow.primary_key.name)):
-            connection.execute(text(f"ALTER INDEX {name} RENAME TO {_live_name(name)}"))
-    elif names:
-        _rename_sqlite_indexes(connection, names)
+        for name in (shadow.primary_key.name, *(index.name for index in shadow.indexes)):
+            connection.execute(text(f"ALTER INDEX {name} RENAME TO {_live_name(str(name))}"))
+    else:
+        _rename_in_sqlite_schema(connection, live)
 
 
 def _live_name(name: str) -> str:
     return name.replace(_SUFFIX, "")
 
 
-def _rename_sqlite_indexes(connection: Connection, names: list[str]) -> None:
-    """Rename the indexes in the schema table: SQLite has no ALTER INDEX, and building them anew would hold
-    up ingest. Only names change, nothing on disk; the steps are those of SQLite's manual ("Making Other Kinds
-    Of Table Schema Changes"), the version's rise makes every connection read the schema again."""
+def _rename_in_sqlite_schema(connection: Connection, live: Table) -> None:
+    """Take the suffix off the names of indexes and constraints, in the schema table itself.
+
+    SQLite has no ALTER INDEX, and building indexes anew would hold up ingest. Only names change, nothing on
+    disk; the steps are those of SQLite's manual ("Making Other Kinds Of Table Schema Changes"). The version's
+    rise makes every connection read the schema again.
+    """
     version = connection.exec_driver_sql("PRAGMA schema_version").scalar_one()
     connection.exec_driver_sql("PRAGMA writable_schema = ON")
     try:
-        for name in names:
-            connection.exec_driver_sql(
-                "UPDATE sqlite_schema SET name = ?, sql = replace(sql, ?, ?)"
-                " WHERE type = 'index' AND name = ?",
-                (_live_name(name), name, _live_name(name), name),
-            )
+        connection.exec_driver_sql(
+            "UPDATE sqlite_schema SET name = replace(name, ?, ''), sql = replace(sql, ?, '')"
+            " WHERE tbl_name = ?",
+            (_SUFFIX, _SUFFIX, live.name),
+        )
     finally:
         connection.exec_driver_sql("PRAGMA writable_schema = OFF")
     connection.exec_driver_sql(f"PRAGMA schema_version = {version + 1}")

@@ -34,6 +34,7 @@ class Filters(NamedTuple):
     states: Sequence[str] = ()
     furthest: str | None = None
     reached: str | None = None
+    failure_code: str | None = None
     domain: str | None = None
     q: str | None = None
     since: int | None = None
@@ -99,9 +100,14 @@ def list_sessions(
 
 
 def find_session(connection: Connection, session_id: str) -> SessionRow | None:
-    """One session's row."""
+    """One session's row; an empty one when all that came of it is quarantined."""
     row = connection.execute(_with_surroundings().where(ROW.session_id == session_id)).one_or_none()
-    return _session_row(row) if row else None
+    if row is not None:
+        return _session_row(row)
+    stale = exists().where(quarantined_events.c.session_id == session_id)
+    if connection.execute(select(stale)).scalar():
+        return SessionRow(Session(session_id), None, stale=True)
+    return None
 
 
 def session_then(
@@ -157,6 +163,9 @@ def _conditions(filters: Filters, stalled_before: int) -> list[ColumnElement[boo
         where.append(_furthest_in((filters.furthest,)))
     if filters.reached:
         where.append(_furthest_in(STAGES[STAGES.index(filters.reached) :]))
+    if filters.failure_code is not None:
+        code = filters.failure_code or None
+        where.append(and_(ROW.current_stage == FAILED_STAGE, ROW.failure_code.is_not_distinct_from(code)))
     if filters.domain:
         where.append(ROW.domain == filters.domain)
     if filters.q:

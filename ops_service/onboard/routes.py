@@ -22,6 +22,12 @@ Stage = Literal["started", "domain_validated", "dns_applied", "account_created",
 CurrentStage = Literal[Stage, "failed"]
 State = Literal["active", "stalled", "failed", "completed"]
 Text = Annotated[str | None, Query(max_length=253, pattern=r"^[^\x00]*$")]
+FailureCode = Annotated[
+    str | None,
+    Query(
+        max_length=4000, pattern=r"^[^\x00]*$", description="Open failures of this code; empty: of no code."
+    ),
+]
 SessionId = Annotated[str, Path(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_:\-]+$")]
 
 
@@ -71,6 +77,7 @@ def list_sessions(
     reached: Annotated[
         Stage | None, Query(description="The furthest stage is this one or a later one.")
     ] = None,
+    failure_code: FailureCode = None,
     domain: Text = None,
     q: Annotated[Text, Query(description="Part of a session id or domain.")] = None,
     since: Since = None,
@@ -81,7 +88,7 @@ def list_sessions(
     """The sessions behind any number of the funnel, newest activity first."""
     after = tuple(cursors.decode(cursor, int, str)) if cursor else None
     wanted = (normalise_domain(domain) or domain) if domain else None
-    filters = queries.Filters(stage, state or (), furthest, reached, wanted, q, since, until)
+    filters = queries.Filters(stage, state or (), furthest, reached, failure_code, wanted, q, since, until)
     stalled_before = now_instant() - stalled_after(request)
     with database.read() as connection:
         total, rows = queries.list_sessions(connection, filters, stalled_before, after, limit + 1)

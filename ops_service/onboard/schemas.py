@@ -27,8 +27,8 @@ class SessionBody(BaseModel):
     failed_at: Instant | None
     failure: Failure | None
     reached: dict[str, Instant | None]
-    first_event_at: Instant
-    last_event_at: Instant
+    first_event_at: Instant | None
+    last_event_at: Instant | None
     event_count: int
     stalled: bool
     stale: bool

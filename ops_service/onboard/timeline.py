@@ -30,10 +30,7 @@ class Setting(NamedTuple):
 def tell(session_id: str, events: Iterable[Event], quarantined: set[int]) -> tuple[Session, list[Told]]:
     """The session's state and its events in sort order. What is or would be quarantined changes nothing."""
     events = sorted(events)
-    _, failures = fold_tolerantly(
-        session_id, [event for event in events if event.position not in quarantined]
-    )
-    without = quarantined | {failure.event.position for failure in failures}
+    without = _left_out(session_id, events, quarantined)
     session = Session(session_id)
     told = []
     for event in events:
@@ -44,11 +41,13 @@ def tell(session_id: str, events: Iterable[Event], quarantined: set[int]) -> tup
 
 def explain(session_id: str, events: Iterable[Event], quarantined: set[int]) -> dict[str, Setting | None]:
     """For each column of the session's row, the event that set it last; None for what was never set."""
+    events = sorted(events)
+    without = _left_out(session_id, events, quarantined)
     session = Session(session_id)
     settings: dict[str, Setting | None] = dict.fromkeys(sessions.COLUMNS)
     before: tuple[Any, ...] = (None,) * len(sessions.COLUMNS)
-    for event in sorted(events):
-        if event.position in quarantined:
+    for event in events:
+        if event.position in without:
             continue
         onboarding.apply(session, event)
         after = sessions.to_row(session)
@@ -61,6 +60,14 @@ def explain(session_id: str, events: Iterable[Event], quarantined: set[int]) -> 
 def stage_of(event_type: str) -> str | None:
     """The stage an event of this type reports; None for unknown types."""
     return FAILED_STAGE if event_type == FAILED else STAGE_OF.get(event_type)
+
+
+def _left_out(session_id: str, events: Iterable[Event], quarantined: set[int]) -> set[int]:
+    """The quarantined positions, and those that a fold newer than the rows would raise on."""
+    _, failures = fold_tolerantly(
+        session_id, (event for event in events if event.position not in quarantined)
+    )
+    return quarantined | {failure.event.position for failure in failures}
 
 
 def _changed(before: tuple[Any, ...], after: tuple[Any, ...]) -> Iterator[str]:
