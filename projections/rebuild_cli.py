@@ -32,6 +32,7 @@ OneSession = Annotated[str | None, typer.Option(help="Only this session.")]
 Retry = Annotated[bool, _flag("--retry-quarantined", "Fold the sessions with quarantined events again.")]
 IfStale = Annotated[bool, _flag("--if-stale", "Rebuild only when the rows were built by older logic.")]
 KeepGoing = Annotated[bool, _flag("--keep-going", "Quarantine events the fold raises on and go on.")]
+Fingerprint = Annotated[bool, _flag("--fingerprint", "Print the fingerprint of today's logic.")]
 AsJson = Annotated[bool, _flag("--json", "JSON lines for scripts.")]
 Quiet = Annotated[bool, _flag("--quiet", "Print nothing but errors.")]
 
@@ -45,6 +46,7 @@ def run(
     retry_quarantined: Retry = False,
     if_stale: IfStale = False,
     keep_going: KeepGoing = False,
+    print_fingerprint: Fingerprint = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -53,6 +55,9 @@ def run(
     Exit codes: 0 done, 1 differences found or events still quarantined, 2 wrong use or set-up, 3 failed
     (nothing was changed).
     """
+    if print_fingerprint:
+        print(fingerprint.fingerprint())
+        return
     if sum(map(bool, (verify_only, dry_run, session, retry_quarantined, if_stale or keep_going))) > 1:
         raise typer.BadParameter("these options do not go together; see --help")
     if sample and not verify_only:
