@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 SECRET_PREFIX = "whsec_"
@@ -179,4 +180,13 @@ def _matching_source(keys: Sequence[tuple[str, bytes]], content: bytes, tokens: 
 
 
 def _token(key: bytes, content: bytes) -> bytes:
-    return b"v1," + binascii.b2a_base64(hmac.digest(key, content, "sha256"), newline=False)
+    # Not hmac.digest(): that gives up the interpreter for each call, and beside a busy thread every wait to
+    # get it back costs milliseconds.
+    mac = _keyed(key).copy()
+    mac.update(content)
+    return b"v1," + binascii.b2a_base64(mac.digest(), newline=False)
+
+
+@lru_cache(maxsize=64)
+def _keyed(key: bytes) -> hmac.HMAC:
+    return hmac.new(key, digestmod="sha256")

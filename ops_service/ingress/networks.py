@@ -1,6 +1,7 @@
 """Which callers may speak to the ingress, judged by address before anything is read."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from ops_service.settings import Network
@@ -32,6 +33,7 @@ def is_allowed(address: Address | None, networks: Sequence[Network]) -> bool:
     return _within(address, networks)
 
 
+@lru_cache(maxsize=1024)
 def _address(text: str) -> Address | None:
     try:
         address = ip_address(text)
