@@ -66,7 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     writer = Writer(app.state.database, metrics.GROUP_SIZE.observe)
-    app.state.receiver = Receiver(app.state.settings, app.state.database, writer)
+    app.state.receiver = Receiver(app.state.settings, writer)
     writer.start()
     try:
         yield

@@ -1,6 +1,7 @@
 """ops-service: serve, migrate, check, and the tokens."""
 
 import asyncio
+import signal
 import sys
 from typing import Annotated
 
@@ -32,6 +33,8 @@ def serve(
     settings = load()
     if migrate_first:
         prepare(settings)
+    # uvicorn raises the signal again after an orderly stop; that is no failure.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     uvicorn.run(
         "ops_service.app:create_app",
         factory=True,

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from ops_service.problems import MEDIA_TYPE
+from ops_service.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS
 
 MAX_HEAD_BYTES: Final = 32 * 1024
 HEAD_SECONDS: Final = 10
@@ -15,60 +15,102 @@ SHUTDOWN_SECONDS: Final = 10
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """uvicorn's own protocol bounds neither the size of a request's head nor the time it may take."""
+    """uvicorn's own protocol bounds neither what stands around a request's body nor the time it may take.
+
+    Trailers are read over: they would join the headers that the request was judged by.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._begin_head()
+        self._in_head = True
+        self._deadline: asyncio.TimerHandle | None = None
+        self._outside_body = self._head_bytes = 0
+        self._set_deadline()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._end_head()
-        self._begin_head()
+        self._in_head = True
+        self._head_bytes = 0
+        self._set_deadline()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:
+            self._head_bytes += len(name) + len(value)
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._end_head()
+        self._in_head = False
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise ValueError("the head is too large")  # the parser stops and has send_400_response called
+        self._end_deadline()
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        self._outside_body = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._outside_body = 0
+        super().on_message_complete()
+
     def data_received(self, data: bytes) -> None:
+        self._outside_body += len(data)
         super().data_received(data)
-        if self._head_deadline is None:
+        if self.transport.is_closing():
             return
-        self._head_bytes += len(data)
-        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self._refuse(431, f"The request line and headers are larger than {MAX_HEAD_BYTES} bytes.")
+        if self._outside_body > MAX_HEAD_BYTES:
+            self._refuse_head()
+        elif self._deadline is None and self.cycle.response_complete:
+            # Blank lines, or the rest of a request that is answered already: uvicorn would wait for ever.
+            self._set_deadline()
+
+    def shutdown(self) -> None:
+        # A body that is still on its way was not accepted; waiting for it could take all the time there is.
+        cycle = getattr(self, "cycle", None)  # None before the first request, whatever uvicorn's type says
+        if cycle and cycle.more_body and not cycle.response_started:
+            self._refuse(503, "The service is stopping; send this again.")
+        super().shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end_head()
+        self._end_deadline()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse(400, msg)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse_head()
+        else:
+            self._refuse(400, msg)
 
-    def _begin_head(self) -> None:
-        self._head_bytes = 0
-        self._head_deadline: asyncio.TimerHandle | None = self.loop.call_later(
-            HEAD_SECONDS, self._give_up_waiting
-        )
+    def _set_deadline(self) -> None:
+        self._end_deadline()
+        self._deadline = self.loop.call_later(HEAD_SECONDS, self._give_up_waiting)
 
-    def _end_head(self) -> None:
-        if self._head_deadline is not None:
-            self._head_deadline.cancel()
-            self._head_deadline = None
+    def _end_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
     def _give_up_waiting(self) -> None:
         # A kept-alive connection between two requests has uvicorn's own, shorter time-out.
-        if not self.transport.is_closing():
+        if self._in_head and not self.transport.is_closing():
             self._refuse(408, f"No complete request within {HEAD_SECONDS} seconds.")
+        self.transport.close()
+
+    def _refuse_head(self) -> None:
+        detail = f"The request line and headers are larger than {MAX_HEAD_BYTES} bytes."
+        if self._in_head or self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse(431, detail)
+        self.transport.close()
 
     def _refuse(self, status: int, detail: str) -> None:
-        self._end_head()
+        self._end_deadline()
         phrase = HTTPStatus(status).phrase
         problem = {"type": "about:blank", "title": phrase, "status": status, "detail": detail}
         body = json.dumps(problem).encode()
+        retry_after = f"retry-after: {RETRY_AFTER_SECONDS}\r\n" if status == 503 else ""
         head = (
             f"HTTP/1.1 {status} {phrase}\r\ncontent-type: {MEDIA_TYPE}\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n{retry_after}\r\n"
         )
         self.transport.write(head.encode() + body)
         self.transport.close()

@@ -43,11 +43,9 @@ MAX_EVENT_BYTES: Final = 64 * 1024
 MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
 MAX_BATCH_ITEMS: Final = 500
 
-CLOUDEVENTS_CONTEXT: Final = frozenset({"source", "specversion", "datacontenttype", "dataschema"})
-"""CloudEvents attributes that describe the carrier; they do not make an event's content another one."""
 
-_IDENTIFIER = re.compile(r"[A-Za-z0-9_\-:]{1,128}")
-_EVENT_TYPE = re.compile(r"[a-z0-9_.\-]{1,64}")
+IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_\-:]{1,128}")
+EVENT_TYPE: Final = re.compile(r"[a-z0-9_.\-]{1,64}")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9\-]{0,61}[a-z0-9])?")
 
 
@@ -92,25 +90,23 @@ def utc_now_rfc3339() -> str:
     return format_instant(now_instant())
 
 
-def parse_envelope(value: object) -> Envelope:
-    """Read a native envelope from parsed JSON.
+def parse_envelope(value: object, carrier: frozenset[str] = frozenset()) -> Envelope:
+    """Read a native envelope from parsed JSON. Keys of `carrier` are kept, but are not part of the content.
 
     Raises InvalidEvent naming all wrong fields at once.
     """
     if not isinstance(value, dict):
         raise InvalidEvent([FieldError("", "must be a JSON object")])
     errors: list[FieldError] = []
-    event_id = _text(value, "event_id", _IDENTIFIER, "1 to 128 of A-Z a-z 0-9 _ - :", errors)
-    event_type = _text(value, "event_type", _EVENT_TYPE, "1 to 64 of a-z 0-9 _ . -", errors)
-    session_id = _text(value, "session_id", _IDENTIFIER, "1 to 128 of A-Z a-z 0-9 _ - :", errors)
+    event_id = _text(value, "event_id", IDENTIFIER, "1 to 128 of A-Z a-z 0-9 _ - :", errors)
+    event_type = _text(value, "event_type", EVENT_TYPE, "1 to 64 of a-z 0-9 _ . -", errors)
+    session_id = _text(value, "session_id", IDENTIFIER, "1 to 128 of A-Z a-z 0-9 _ - :", errors)
     occurred_at = _instant(value, errors)
     domain = _domain(value, errors)
     if errors:
         raise InvalidEvent(errors)
     payload = canonical_json(value)
-    content = {
-        key: item for key, item in value.items() if item is not None and key not in CLOUDEVENTS_CONTEXT
-    }
+    content = {key: item for key, item in value.items() if item is not None and key not in carrier}
     content["occurred_at"] = occurred_at
     content.pop("domain", None)
     if domain is not None:
@@ -127,7 +123,8 @@ def normalise_domain(name: str) -> str | None:
     name = name.removesuffix(".").lower()
     if not name.isascii() or "xn--" in name:
         try:
-            name = idna.encode(name, uts46=True).decode()
+            # Other scripts have full stops of their own; in the A-label form there is one.
+            name = idna.encode(name, uts46=True).decode().removesuffix(".")
         except idna.IDNAError:
             return None
     labels = name.split(".")

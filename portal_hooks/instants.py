@@ -17,7 +17,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 EARLIEST: Final = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 LATEST: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
-_RFC3339 = re.compile(
+RFC3339: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:[0-5]\d(\.\d{1,30})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)",
     re.ASCII,
 )
@@ -33,7 +33,7 @@ def parse_instant(text: str) -> int:
 
     Raises ValueError with a reason fit to show: naive, impossible or out-of-range times.
     """
-    if not _RFC3339.fullmatch(text):
+    if not RFC3339.fullmatch(text):
         raise ValueError("must be an RFC 3339 time with an offset, such as 2026-06-08T12:00:00.123Z")
     try:
         moment = datetime.fromisoformat(text.upper())

@@ -28,9 +28,9 @@ SIGNATURE_HEADER = b"webhook-signature"
 _HEADERS = frozenset((ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER))
 
 # No full stop: it separates the signed parts; inside an id it would let one signature be read in two ways.
-_ID = re.compile(rb"[!-\-/-~]{1,128}")
+WEBHOOK_ID = re.compile(rb"[!-\-/-~]{1,128}")
 # Seconds without sign or leading zero; twelve digits reach beyond the year 30000.
-_TIMESTAMP = re.compile(rb"0|[1-9][0-9]{0,11}")
+TIMESTAMP = re.compile(rb"0|[1-9][0-9]{0,11}")
 # Eight of the longest known signatures (v1a, 92 characters) fit several times over.
 _MAX_SIGNATURE_HEADER_BYTES = 4096
 
@@ -98,9 +98,9 @@ def sign(key: bytes, webhook_id: str, timestamp: int, body: bytes) -> str:
     """The token ``v1,<base64>``. Raises ValueError for an id or a time that `verify` would refuse."""
     raw_id = webhook_id.encode("utf-8", "surrogatepass")
     raw_timestamp = b"%d" % timestamp
-    if not _ID.fullmatch(raw_id):
+    if not WEBHOOK_ID.fullmatch(raw_id):
         raise ValueError("a webhook id is 1 to 128 visible ASCII characters without a full stop")
-    if not _TIMESTAMP.fullmatch(raw_timestamp):
+    if not TIMESTAMP.fullmatch(raw_timestamp):
         raise ValueError("a webhook timestamp is in whole Unix seconds, not negative and at most 12 digits")
     return _token(key, b".".join((raw_id, raw_timestamp, body))).decode("ascii")
 
@@ -128,9 +128,9 @@ def verify(
     """
     found = _signature_headers(headers)
     raw_id, raw_timestamp = found[ID_HEADER], found[TIMESTAMP_HEADER]
-    if not _ID.fullmatch(raw_id):
+    if not WEBHOOK_ID.fullmatch(raw_id):
         raise SignatureRejected(Rejection.MALFORMED_ID)
-    if not _TIMESTAMP.fullmatch(raw_timestamp):
+    if not TIMESTAMP.fullmatch(raw_timestamp):
         raise SignatureRejected(Rejection.MALFORMED_TIMESTAMP)
     tokens = _signature_tokens(found[SIGNATURE_HEADER])
     timestamp = int(raw_timestamp)

@@ -10,17 +10,17 @@ from typing import Any, Final
 
 MAX_DEPTH: Final = 32
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
-_EXACT = 2**53
+_SHOWN_POINTER = 200
 
 
 class MalformedJson(ValueError):
     """The bytes are no JSON that this service reads; the message says why and, where known, where."""
 
 
-def read_json(body: bytes) -> Any:
-    """Parse `body`. Whole-numbered floats within 2**53 become ints: 1.0 and 1 are the same number.
+def read_json(body: bytes, max_depth: int = MAX_DEPTH) -> Any:
+    """Parse `body`. Whole floats that fit 64 bits become ints: 1.0 and 1 are the same number.
 
-    Raises MalformedJson; its text never holds any of the body.
+    Raises MalformedJson; of the body its text holds at most the keys that lead to the place.
     """
     if body.startswith(b"\xef\xbb\xbf"):
         raise MalformedJson("the body starts with a byte-order mark; send plain UTF-8")
@@ -33,10 +33,10 @@ def read_json(body: bytes) -> Any:
     except json.JSONDecodeError as error:
         raise MalformedJson(f"not JSON: {error.msg} at line {error.lineno} column {error.colno}") from None
     except RecursionError:
-        raise MalformedJson(f"nested deeper than {MAX_DEPTH}") from None
+        raise MalformedJson(f"nested deeper than {max_depth}") from None
     # Both need an escape or many brackets to occur at all, so that most bodies skip the walk.
-    if "\\u" in text or text.count("{") + text.count("[") > MAX_DEPTH:
-        _check(value, "", 0)
+    if "\\u" in text or text.count("{") + text.count("[") > max_depth:
+        _check(value, "", 0, max_depth)
     return value
 
 
@@ -63,37 +63,40 @@ def _float(text: str) -> float | int:
     number = float(text)
     if math.isinf(number):
         raise MalformedJson("a number is too large")
-    return int(number) if number.is_integer() and abs(number) <= _EXACT else number
+    return int(number) if number.is_integer() and _SMALLEST <= number <= _LARGEST else number
 
 
 def _constant(name: str) -> Any:
     raise MalformedJson(f"{name} is not JSON")
 
 
-def _check(value: Any, pointer: str, depth: int) -> None:
+def _check(value: Any, pointer: str, depth: int, max_depth: int) -> None:
     if isinstance(value, str):
         _check_text(value, pointer)
     elif isinstance(value, dict | list):
-        if depth == MAX_DEPTH:
-            raise MalformedJson(f"nested deeper than {MAX_DEPTH}")
+        if depth == max_depth:
+            raise MalformedJson(f"nested deeper than {max_depth}")
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, item in items:
             if isinstance(key, str):
                 _check_text(key, pointer)
-            _check(
-                item,
-                f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}",
-                depth + 1,
-            )
+            step = str(key).replace("~", "~0").replace("/", "~1")
+            _check(item, f"{pointer}/{step}", depth + 1, max_depth)
 
 
 def _check_text(text: str, pointer: str) -> None:
     if "\0" in text:
-        raise MalformedJson(f"a NUL character at {pointer or '(whole)'}")
+        raise MalformedJson(f"a NUL character at {_place(pointer)}")
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise MalformedJson(f"a lone surrogate at {pointer or '(whole)'}") from None
+        raise MalformedJson(f"a lone surrogate at {_place(pointer)}") from None
+
+
+def _place(pointer: str) -> str:
+    if len(pointer) > _SHOWN_POINTER:
+        return pointer[:_SHOWN_POINTER] + "…"
+    return pointer or "(whole)"
 
 
 _decode = json.JSONDecoder(

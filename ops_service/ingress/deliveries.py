@@ -6,13 +6,14 @@ from typing import Any, Final, NamedTuple
 from ops_service.ingress import cloudevents
 from ops_service.problems import Problem
 from portal_hooks.contract import (
+    IDENTIFIER,
     MAX_BATCH_ITEMS,
     Envelope,
     FieldError,
     InvalidEvent,
     parse_envelope,
 )
-from portal_hooks.strict_json import MalformedJson, read_json
+from portal_hooks.strict_json import MAX_DEPTH, MalformedJson, read_json
 
 JSON: Final = "application/json"
 
@@ -61,7 +62,7 @@ def read_single(body: bytes, carrier: str, webhook_id: str) -> Envelope:
 
 def read_batch(body: bytes, carrier: str, max_event_bytes: int) -> list[Envelope | InvalidItem]:
     """The items of a batch, in order. Raises Problem 400 or 422 when it is no batch at all."""
-    values = _read(body)
+    values = _read(body, MAX_DEPTH + 1)
     if not isinstance(values, list):
         raise InvalidEvent([FieldError("", "must be a JSON array of events")])
     if len(values) > MAX_BATCH_ITEMS:
@@ -74,25 +75,20 @@ def _item(value: Any, is_cloudevent: bool, max_event_bytes: int) -> Envelope | I
         envelope = _envelope(value, is_cloudevent)
     except InvalidEvent as error:
         given = value.get("id" if is_cloudevent else "event_id") if isinstance(value, dict) else None
-        return InvalidItem(given if isinstance(given, str) and len(given) <= 128 else None, str(error))
+        known = isinstance(given, str) and IDENTIFIER.fullmatch(given)
+        return InvalidItem(given if known else None, str(error))
     if len(envelope.payload.encode()) > max_event_bytes:
         return InvalidItem(envelope.event_id, f"the event is larger than {max_event_bytes} bytes")
     return envelope
 
 
 def _envelope(value: Any, is_cloudevent: bool) -> Envelope:
-    if not is_cloudevent:
-        return parse_envelope(value)
-    native = cloudevents.to_native(value)
-    try:
-        return parse_envelope(native)
-    except InvalidEvent as error:
-        raise InvalidEvent(cloudevents.rename_pointers(error.errors)) from None
+    return cloudevents.parse_cloudevent(value) if is_cloudevent else parse_envelope(value)
 
 
-def _read(body: bytes) -> Any:
+def _read(body: bytes, max_depth: int = MAX_DEPTH) -> Any:
     try:
-        return read_json(body)
+        return read_json(body, max_depth)
     except MalformedJson as error:
         raise Problem(400, f"The body is not acceptable JSON: {error}.") from None
 

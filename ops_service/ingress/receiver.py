@@ -11,7 +11,6 @@ from math import ceil
 from typing import NamedTuple, TypeVar
 
 from fastapi import Request
-from starlette.concurrency import run_in_threadpool
 
 from ops_service.health import metrics
 from ops_service.ingress import rejected
@@ -33,7 +32,7 @@ from ops_service.settings import Settings
 from portal_hooks.contract import MAX_BATCH_BYTES, Envelope, InvalidEvent
 from portal_hooks.instants import now_instant
 from portal_hooks.signing import SignatureRejected, Verified, verify
-from projections.database import Database, DatabaseUnavailable
+from projections.database import DatabaseUnavailable
 from projections.log import Delivery, Receipt
 
 logger = logging.getLogger(__name__)
@@ -55,10 +54,9 @@ class Admitted(NamedTuple):
 class Receiver:
     """Takes deliveries for one service. Its methods raise Problem for everything refused."""
 
-    def __init__(self, settings: Settings, database: Database, writer: Writer) -> None:
+    def __init__(self, settings: Settings, writer: Writer) -> None:
         """`writer` must be started before the first delivery."""
         self._settings = settings
-        self._database = database
         self._writer = writer
         self._rate = RateLimit(settings.max_events_per_second)
 
@@ -134,17 +132,18 @@ class Receiver:
     async def _keep(self, admitted: Admitted, rejections: Sequence[Rejection]) -> None:
         """Keep a refused delivery. A database that cannot take it must not change the answer."""
 
-        def keep() -> None:
-            with self._database.write() as connection:
-                rejected.record(
-                    connection, admitted.verified, admitted.body, admitted.received_at, rejections
-                )
-
         metrics.REJECTED.inc(len(rejections))
         try:
-            await run_in_threadpool(keep)
-        except DatabaseUnavailable as error:
-            logger.warning("a refused delivery of %s could not be kept: %s", admitted.verified.source, error)
+            # Through the writer: where the database is busy, this takes neither a thread nor a connection
+            # from those who read.
+            await self._writer.keep(
+                lambda connection: rejected.record(
+                    connection, admitted.verified, admitted.body, admitted.received_at, rejections
+                )
+            )
+        except (DatabaseUnavailable, Overloaded) as error:
+            reason = str(error) or "too much is waiting"
+            logger.warning("a refused delivery of %s could not be kept: %s", admitted.verified.source, reason)
 
 
 def _rejection(result: Receipt | InvalidItem) -> Rejection | None:

@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 
 from ops_service.ingress import schemas
 from ops_service.ingress.deliveries import InvalidItem
+from ops_service.ingress.event_schemas import request_body
 from ops_service.ingress.receiver import CONFLICT, Receiver
 from ops_service.problems import responses
 from portal_hooks.strict_json import canonical_json
@@ -40,6 +41,7 @@ _REFUSALS = responses(400, 401, 403, 408, 413, 415, 422, 429, 503)
         **_REFUSALS,
         **responses(409),
     },
+    openapi_extra=request_body(single=True),
 )
 async def receive_event(request: Request) -> Response:
     """Take one event: native JSON or a structured CloudEvent, signed by Standard Webhooks."""
@@ -57,6 +59,7 @@ async def receive_event(request: Request) -> Response:
         207: {"model": schemas.BatchResult, "description": "Some items were refused, the good ones stored."},
         **_REFUSALS,
     },
+    openapi_extra=request_body(single=False),
 )
 async def receive_batch(request: Request) -> Response:
     """Take up to 500 events, native or CloudEvents; the good ones are stored in one transaction."""

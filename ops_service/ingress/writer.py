@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Final
 
+from sqlalchemy import Connection
+
 from projections.database import Database, DatabaseUnavailable
 from projections.log import Delivery, Receipt
 from projections.projector import project
@@ -32,7 +34,12 @@ class Overloaded(Exception):
 class _Job:
     deliveries: Sequence[Delivery]
     waiter: asyncio.Future[list[Receipt]]
+    beside: Callable[[Connection], None] | None = None
     outcome: list[Receipt] | Exception | None = None
+
+    @property
+    def size(self) -> int:
+        return len(self.deliveries) or 1
 
 
 class Writer:
@@ -66,10 +73,19 @@ class Writer:
 
         Raises Overloaded or DatabaseUnavailable.
         """
-        if not self._accepting or self.waiting + len(deliveries) > CAPACITY:
+        return await self._put(_Job(deliveries, self._loop.create_future()))
+
+    async def keep(self, beside: Callable[[Connection], None]) -> None:
+        """Run `beside` in the next transaction; returns once that is durable.
+
+        Raises Overloaded or DatabaseUnavailable.
+        """
+        await self._put(_Job((), self._loop.create_future(), beside))
+
+    async def _put(self, job: _Job) -> list[Receipt]:
+        if not self._accepting or self.waiting + job.size > CAPACITY:
             raise Overloaded
-        job = _Job(deliveries, self._loop.create_future())
-        self.waiting += len(deliveries)
+        self.waiting += job.size
         self._jobs.put(job)
         return await job.waiter
 
@@ -88,7 +104,7 @@ class Writer:
         job = self._jobs.get()
         while job is not None:
             jobs.append(job)
-            size += len(job.deliveries)
+            size += job.size
             if size >= GROUP_SIZE:
                 return jobs, True
             try:
@@ -115,13 +131,16 @@ class Writer:
         deliveries = [delivery for job in jobs for delivery in job.deliveries]
         with self._database.write() as connection:
             receipts = iter(project(connection, deliveries))
+            for job in jobs:
+                if job.beside:
+                    job.beside(connection)
         self._observe_group(len(deliveries))
         for job in jobs:
             job.outcome = [next(receipts) for _ in job.deliveries]
 
     def _answer(self, jobs: Sequence[_Job]) -> None:
         for job in jobs:
-            self.waiting -= len(job.deliveries)
+            self.waiting -= job.size
             if job.waiter.done():
                 continue
             if isinstance(job.outcome, list):

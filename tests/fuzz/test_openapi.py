@@ -1,0 +1,116 @@
+"""Schemathesis sends what /openapi.json allows and what it forbids, with a token and without one.
+
+No answer is a fault of the service's own, every answer is one that the document describes, and every error is
+a problem.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import Case, GenerationMode, Response
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.schemas import APIOperation
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from sqlalchemy import func, select
+
+from projections.tables import webhook_events
+from tests.fuzz.budget import TIMEOUT_SECONDS, share
+from tests.running_ops import RunningOps, event, running_ops
+
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+OPEN_TO_ALL = {"/healthz", "/readyz", "/metrics"}
+
+
+@pytest.fixture
+def ops(database_url: str) -> Iterator[RunningOps]:
+    """A service with sessions and tickets of the plainest names, which generated requests hit at times."""
+    with running_ops(database_url) as running:
+        for session_id in ("0", "a", "A"):
+            for event_type in ("onboarding.started", "account.created", "onboarding.failed"):
+                assert running.send(event(event_type, session_id, domain="a.pt")).status_code == 201
+        yield running
+
+
+def operations(ops: RunningOps) -> list[APIOperation[Any, Any, Any, Any]]:
+    """Every operation but the endless one."""
+    schema = schemathesis.openapi.from_url(f"{ops.url}/openapi.json")
+    results = list(schema.get_all_operations())
+    found = [result.ok() for result in results if isinstance(result, Ok)]
+    assert len(found) == len(results)
+    assert len(found) > 15
+    return [operation for operation in found if not operation.path.endswith("/stream")]
+
+
+def check(case: Case[Any], response: Response) -> None:
+    case.validate_response(response, checks=CHECKS)
+    if response.status_code >= 400:
+        assert response.headers["content-type"] == ["application/problem+json"]
+        assert response.json()["status"] == response.status_code
+
+
+class Round:
+    """Sends generated requests of every operation, and counts the answers."""
+
+    def __init__(self, ops: RunningOps, headers: dict[str, str], examples: int) -> None:
+        self._ops, self._examples = ops, examples
+        # A kept connection may be closed as idle while the next request is still being made up.
+        self._headers = {**headers, "Connection": "close"}
+        self.statuses: dict[str, Counter[int]] = {}
+
+    def run(self) -> None:
+        for operation in operations(self._ops):
+            for mode in GenerationMode:
+                self._send(operation, mode)
+
+    def _send(self, operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode) -> None:
+        counted = self.statuses.setdefault(operation.label, Counter())
+
+        @settings(max_examples=self._examples, suppress_health_check=list(HealthCheck))
+        @given(operation.as_strategy(generation_mode=mode))
+        def requests_of_the_operation(case: Case[Any]) -> None:
+            response = case.call(headers=self._headers)
+            counted[response.status_code] += 1
+            check(case, response)
+
+        try:
+            requests_of_the_operation()
+        except Unsatisfiable:
+            # An operation without a single input has nothing to be wrong about.
+            assert mode is GenerationMode.NEGATIVE
+
+
+def stored(ops: RunningOps) -> int:
+    with ops.database.read() as connection:
+        return connection.execute(select(func.count()).select_from(webhook_events)).scalar_one()
+
+
+@pytest.mark.timeout(TIMEOUT_SECONDS)
+def test_with_a_token_every_answer_is_described(ops: RunningOps) -> None:
+    before = stored(ops)
+    everything = Round(ops, ops.bearer("admin"), share(12))
+    everything.run()
+    assert stored(ops) == before
+    total = sum(everything.statuses.values(), Counter[int]())
+    assert total[200] > total.total() / 10
+    assert total[422] > total.total() / 10
+    print(f"{total.total()} requests: {sorted(total.items())}")
+
+
+@pytest.mark.timeout(TIMEOUT_SECONDS)
+def test_without_a_token_nothing_is_told(ops: RunningOps) -> None:
+    everything = Round(ops, {}, share(4))
+    everything.run()
+    for label, statuses in everything.statuses.items():
+        path = label.split(" ")[1]
+        if path not in OPEN_TO_ALL and not path.startswith("/api/v1/webhooks/"):
+            assert statuses.keys() <= {400, 401, 422}, label
