@@ -7,7 +7,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header -
 	--no-emit-find-links --group build $(if $(UPGRADE),--upgrade) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test lint check format bench screenshots lock clean
+.PHONY: help setup setup-dev run test lint check format fuzz bench screenshots lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ check: lint ## the same as lint
 format: setup-dev ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+fuzz: setup-dev ## fuzz for long (FUZZ_EXAMPLES=1000000 requests)
+	@FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),1000000) $(BIN)/python -m pytest -q -n $(WORKERS) tests/fuzz
 
 bench: setup-dev ## measure ingest, funnel and rebuild on this machine
 	@for script in bench/ingest.py bench/funnel.py bench/rebuild.py; do \
