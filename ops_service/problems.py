@@ -100,6 +100,8 @@ def unavailable(detail: str) -> Problem:
 def install(app: FastAPI) -> None:
     """Render every error of `app` as a problem."""
 
+    _describe(app)
+
     @app.exception_handler(Problem)
     async def _problem(_request: Request, error: Problem) -> JSONResponse:
         return render(error)
@@ -122,6 +124,20 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def _unexpected(_request: Request, _error: Exception) -> JSONResponse:
         return render(Problem(500, "This is a fault of the service; its log has the details."))
+
+
+def _describe(app: FastAPI) -> None:
+    """Put the schema that all problem responses refer to into the OpenAPI document."""
+    document_of = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = document_of()
+        schema = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
+        parts = schema.pop("$defs")
+        document["components"]["schemas"].update({**parts, "ProblemBody": schema})
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # the documented way
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:

@@ -125,6 +125,20 @@ def run_many(connection: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) 
     connection.exec_driver_sql(sql, list(rows))
 
 
+def select_in(connection: Connection, sql: str, values: Sequence[str], *before: Any) -> Sequence[Any]:
+    """The rows of a query that ends in `IN ({})`, for these values; `before` fills the `?` that precede it.
+
+    The driver's own path again: building the same expression anew for every group of events would cost more
+    than the query.
+    """
+    # Repeating a value up to a power of two keeps the number of different statements small.
+    padded = [*values, *[values[-1]] * ((1 << (len(values) - 1).bit_length()) - len(values))]
+    sql = sql.format(", ".join("?" * len(padded)))
+    if connection.dialect.name == "postgresql":
+        sql = sql.replace("?", "%s")
+    return connection.exec_driver_sql(sql, (*before, *padded)).all()
+
+
 @contextmanager
 def _hold_file(engine: Engine, task: str) -> Iterator[bool]:
     with Path(f"{engine.url.database}.{task}-lock").open("w") as file:
@@ -144,9 +158,12 @@ def _hold_advisory_lock(engine: Engine, task: str) -> Iterator[bool]:
     ):
         query = text("SELECT pg_try_advisory_lock(hashtext(:task))")
         held = connection.execute(query, {"task": task}).scalar_one()
-        yield held
-        if held:
-            connection.execute(text("SELECT pg_advisory_unlock(hashtext(:task))"), {"task": task})
+        try:
+            yield held
+        finally:
+            # The connection goes back to the pool with its lock, else.
+            if held:
+                connection.execute(text("SELECT pg_advisory_unlock(hashtext(:task))"), {"task": task})
 
 
 def _sqlite_engine(url: URL, *, begin: str, query_only: bool) -> Engine:

@@ -34,8 +34,11 @@ def follow(connection: Connection, changes: Sequence[Change], table: Table) -> N
     """Bring the days in step with changed sessions, inside the caller's write transaction."""
     days: dict[int, list[int]] = defaultdict(lambda: [0] * len(COUNTS))
     for change in changes:
-        for sign, session in ((-1, change.before), (1, change.after)):
-            if counted := contribution(session):
+        was, now = contribution(change.before), contribution(change.after)
+        if was == now:
+            continue
+        for sign, counted in ((-1, was), (1, now)):
+            if counted:
                 day, counts = counted
                 days[day] = [total + sign * count for total, count in zip(days[day], counts, strict=True)]
     moved = [(day, *counts) for day, counts in sorted(days.items()) if any(counts)]

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, NamedTuple
 from sqlalchemy import Connection, Select, case, func, null, select, text
 
 from portal_hooks.contract import Envelope
-from projections.database import run_many
+from projections.database import run_many, select_in
 from projections.onboarding import RANK, TYPES_WITH_FACTS, Event, effective_at
 from projections.tables import webhook_events
 
@@ -38,6 +38,8 @@ _INSERT = (
     "INSERT INTO webhook_events (position, source, event_id, event_type, session_id, occurred_at,"
     " effective_at, received_at, domain, payload, content_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+
+_KNOWN = "SELECT event_id, position, content_hash FROM webhook_events WHERE source = ? AND event_id IN ({})"
 
 Known = dict[tuple[str, str], tuple[int, bytes]]
 
@@ -149,10 +151,7 @@ def _known(connection: Connection, deliveries: Iterable[Delivery]) -> Known:
         ids[delivery.source].append(delivery.envelope.event_id)
     known: Known = {}
     for source, event_ids in ids.items():
-        query = select(LOG.event_id, LOG.position, LOG.content_hash).where(
-            LOG.source == source, LOG.event_id.in_(event_ids)
-        )
-        for event_id, position, content_hash in connection.execute(query):
+        for event_id, position, content_hash in select_in(connection, _KNOWN, event_ids, source):
             known[source, event_id] = (position, bytes(content_hash))
     return known
 

@@ -28,6 +28,8 @@ CUTOVER_SESSIONS: Final = 200
 """At most so many sessions are refolded while ingest waits."""
 
 _CUTOVER_TRIES: Final = 20
+_CATCH_UP_ROUNDS: Final = 20
+"""Ingest faster than the catch-up would outrun it for ever; after so many rounds it has to wait a little."""
 _LIVE: Final = (onboard_sessions, *(model.table for model in READ_MODELS))
 _SHADOW: Final = shadow_of(onboard_sessions)
 
@@ -91,10 +93,16 @@ def rebuild_session(database: Database, session_id: str) -> bool:
     Raises RebuildFailed when the fold raises.
     """
     with database.write() as connection:
-        failures = projector.refold(connection, [session_id], now_instant())
-        if failures:
-            raise RebuildFailed(describe(failures[0]))
-        return bool(sessions_events(connection, [session_id]))
+        events = sessions_events(connection, [session_id]).get(session_id, [])
+        state = _Fold(keep_going=False)(session_id, events)
+        projector.refold(connection, [session_id], now_instant())
+        # What follows from the row may be as wrong as the row was: no difference to it can be trusted.
+        _settle(connection, [state])
+        for model in READ_MODELS:
+            connection.execute(delete(model.table))
+            rows = model.totals(onboard_sessions)
+            connection.execute(insert(model.table).from_select(model.table.columns.keys(), rows))
+    return bool(events)
 
 
 def describe(failure: Failure) -> str:
@@ -152,17 +160,18 @@ def _derive(database: Database) -> None:
 
 def _catch_up(database: Database, position: int, fold: _Fold) -> int:
     """Refold what ingest touched since `position` until little is left. Returns the position reached."""
-    while True:
+    for _ in range(_CATCH_UP_ROUNDS):
         with database.read() as connection:
             reached = head(connection)
             touched = sessions_touched(connection, position)
         if len(touched) <= CUTOVER_SESSIONS:
-            return position
+            break
         waiting = iter(touched)
         while some := list(islice(waiting, CUTOVER_SESSIONS)):
             with database.write() as connection:
                 _refold_into_shadow(connection, some, fold)
         position = reached
+    return position
 
 
 def _cut_over(database: Database, position: int, fold: _Fold) -> int:
@@ -213,6 +222,10 @@ def _settle_tickets(database: Database) -> None:
     while some := list(islice(waiting, CUTOVER_SESSIONS)):
         with database.write() as connection:
             # Read again under the write lock: ingest may have moved the sessions since.
-            needs = {key: tickets.need(state) for key, state in sessions.load(connection, some).items()}
-            readiness = {key: need.ready for key, need in needs.items() if need.exists}
-            tickets.settle(connection, readiness, now_instant())
+            _settle(connection, sessions.load(connection, some).values())
+
+
+def _settle(connection: Connection, states: Iterable[Session]) -> None:
+    needs = {state.session_id: tickets.need(state) for state in states}
+    readiness = {session_id: need.ready for session_id, need in needs.items() if need.exists}
+    tickets.settle(connection, readiness, now_instant())

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Select, Table, delete, select
+from sqlalchemy import Connection, Select, Table, delete
 
 from portal_hooks.contract import STAGES
-from projections.database import run_many
+from projections.database import run_many, select_in
 from projections.onboarding import Session
 from projections.tables import onboard_sessions
 
@@ -81,8 +81,8 @@ def load(
     """The states of those of the sessions that have a row."""
     if not session_ids:
         return {}
-    query = select(table).where(table.c.session_id.in_(session_ids))
-    return {row[0]: from_row(row) for row in connection.execute(query)}
+    sql = f"SELECT {', '.join(COLUMNS)} FROM {table.name} WHERE session_id IN ({{}})"  # noqa: S608 - our own names
+    return {row[0]: from_row(row) for row in select_in(connection, sql, session_ids)}
 
 
 def write(connection: Connection, changes: Sequence[Change], table: Table = onboard_sessions) -> None:

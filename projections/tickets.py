@@ -7,18 +7,32 @@ completed. Only that is derived; status, assignee, tags and notes are the operat
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, and_, case, false, insert, or_, select, true, update
+from sqlalchemy import Connection, and_, case, false, or_, select, true
 
 from portal_hooks.contract import ACCOUNT_CREATED, STAGES
+from projections.database import run_many, select_in
 from projections.onboarding import LAST_STAGE, STAGE_INDEX, Session
 from projections.sessions import Change
-from projections.tables import onboard_sessions, ticket_events, tickets
+from projections.tables import onboard_sessions, tickets
 
 READY_TAG: Final = "ready_for_ops"
 READY_NOTE: Final = "Onboarding completed: the account is ready for Ops."
-SYSTEM: Final = "system"
 
 _ACCOUNT = STAGE_INDEX[ACCOUNT_CREATED]
+
+
+_EXISTING: Final = "SELECT session_id, ready_for_ops FROM tickets WHERE session_id IN ({})"
+_OPEN: Final = (
+    "INSERT INTO tickets (session_id, ready_for_ops, status, version, created_at, updated_at)"
+    " VALUES (?, ?, 'open', 1, ?, ?)"
+)
+_SET_READY: Final = (
+    "UPDATE tickets SET ready_for_ops = ?, version = version + 1, updated_at = ? WHERE session_id = ?"
+)
+_NOTE: Final = (
+    "INSERT INTO ticket_events (ticket_id, kind, author, body, created_at)"
+    " SELECT id, 'system', 'system', ?, ? FROM tickets WHERE session_id = ?"
+)
 
 
 class TicketNeed(NamedTuple):
@@ -52,19 +66,14 @@ def settle(connection: Connection, readiness: Mapping[str, bool], now: int) -> N
     """
     if not readiness:
         return
-    query = select(tickets.c.id, tickets.c.session_id, tickets.c.ready_for_ops).where(
-        tickets.c.session_id.in_(readiness)
-    )
-    existing = {row.session_id: row for row in connection.execute(query)}
-    became_ready = []
-    for session_id, ready in sorted(readiness.items()):
-        ticket = existing.get(session_id)
-        ticket_id = _open(connection, session_id, ready, now) if ticket is None else ticket.id
-        if ticket is not None and ticket.ready_for_ops != ready:
-            _set_ready(connection, ticket_id, ready, now)
-        if ready and (ticket is None or not ticket.ready_for_ops):
-            became_ready.append(ticket_id)
-    _note_ready(connection, became_ready, now)
+    existing = {key: bool(ready) for key, ready in select_in(connection, _EXISTING, list(readiness))}
+    ordered = sorted(readiness.items())
+    missing = [(key, ready, now, now) for key, ready in ordered if key not in existing]
+    changed = [(ready, now, key) for key, ready in ordered if key in existing and existing[key] != ready]
+    became_ready = [(READY_NOTE, now, key) for key, ready in ordered if ready and not existing.get(key)]
+    run_many(connection, _OPEN, missing)
+    run_many(connection, _SET_READY, changed)
+    run_many(connection, _NOTE, became_ready)
 
 
 def out_of_step(connection: Connection) -> dict[str, bool]:
@@ -88,39 +97,3 @@ def out_of_step(connection: Connection) -> dict[str, bool]:
         )
     )
     return {session_id: bool(is_ready) for session_id, is_ready in connection.execute(query)}
-
-
-def _open(connection: Connection, session_id: str, ready: bool, now: int) -> int:
-    values = {
-        "session_id": session_id,
-        "ready_for_ops": ready,
-        "status": "open",
-        "version": 1,
-        "created_at": now,
-        "updated_at": now,
-    }
-    result = connection.execute(insert(tickets).values(values).returning(tickets.c.id))
-    return int(result.scalar_one())
-
-
-def _set_ready(connection: Connection, ticket_id: int, ready: bool, now: int) -> None:
-    connection.execute(
-        update(tickets)
-        .where(tickets.c.id == ticket_id)
-        .values(ready_for_ops=ready, version=tickets.c.version + 1, updated_at=now)
-    )
-
-
-def _note_ready(connection: Connection, ticket_ids: Iterable[int], now: int) -> None:
-    rows = [
-        {
-            "ticket_id": ticket_id,
-            "kind": "system",
-            "author": SYSTEM,
-            "body": READY_NOTE,
-            "created_at": now,
-        }
-        for ticket_id in ticket_ids
-    ]
-    if rows:
-        connection.execute(insert(ticket_events), rows)

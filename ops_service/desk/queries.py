@@ -19,6 +19,7 @@ from sqlalchemy import (
     update,
 )
 
+from ops_service.onboard.queries import contains
 from projections.tables import onboard_sessions, ticket_events, ticket_tags, tickets
 from projections.tickets import READY_TAG
 
@@ -142,11 +143,5 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
         tagged = exists().where(ticket_tags.c.ticket_id == TICKET.id, ticket_tags.c.tag == filters.tag)
         where.append(_READY if filters.tag == READY_TAG else tagged)
     if filters.q:
-        lower = filters.q.lower()
-        where.append(
-            or_(
-                TICKET.session_id.contains(filters.q, autoescape=True),
-                ROW.domain.contains(lower, autoescape=True),
-            )
-        )
+        where.append(or_(contains(TICKET.session_id, filters.q), contains(ROW.domain, filters.q)))
     return where

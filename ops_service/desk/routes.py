@@ -13,7 +13,9 @@ from ops_service.onboard import answers
 from ops_service.onboard.queries import find_session
 from ops_service.onboard.routes import CurrentStage, stalled_after, timeline_body
 from ops_service.problems import Problem, responses
+from portal_hooks.contract import FieldError
 from portal_hooks.instants import now_instant
+from projections.tickets import READY_TAG
 
 router = APIRouter(prefix="/api/v1/desk/tickets", tags=["desk"], responses=responses(401, 403, 422, 503))
 
@@ -76,9 +78,13 @@ def change_ticket(
         raise Problem(428, "Send If-Match with the ticket's ETag, so that nobody's change is lost.")
     with database.write() as connection:
         ticket = _find(connection, ticket_id)
-        if if_match != _etag(ticket.row.version):
+        if if_match not in ("*", _etag(ticket.row.version)):
             raise Problem(412, "The ticket was changed meanwhile; read it again and repeat the change.")
-        queries.change(connection, ticket, _wanted(changes), editor.name, now_instant())
+        wanted = _wanted(changes)
+        if READY_TAG in wanted.get("tags", ()) and not ticket.row.ready_for_ops:
+            error = FieldError("/tags", f"{READY_TAG} comes with the session's completion, not by hand")
+            raise Problem(422, "The request has wrong parameters or fields.", errors=[error])
+        queries.change(connection, ticket, wanted, editor.name, now_instant())
         return _detail(request, response, connection, ticket_id)
 
 

@@ -169,7 +169,7 @@ def _conditions(filters: Filters, stalled_before: int) -> list[ColumnElement[boo
     if filters.domain:
         where.append(ROW.domain == filters.domain)
     if filters.q:
-        where.append(or_(ROW.session_id.contains(filters.q, autoescape=True), _domain_contains(filters.q)))
+        where.append(or_(contains(ROW.session_id, filters.q), contains(ROW.domain, filters.q)))
     if filters.since is not None:
         where.append(ROW.last_event_at >= filters.since)
     if filters.until is not None:
@@ -177,8 +177,9 @@ def _conditions(filters: Filters, stalled_before: int) -> list[ColumnElement[boo
     return where
 
 
-def _domain_contains(text: str) -> ColumnElement[bool]:
-    return ROW.domain.contains(text.lower(), autoescape=True)
+def contains(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
+    """True where the text is a part of the column's, in any case of letters, on both databases."""
+    return func.lower(column).contains(text.lower(), autoescape=True)
 
 
 def _state(state: str, stalled_before: int) -> ColumnElement[bool]:

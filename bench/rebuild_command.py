@@ -1,0 +1,48 @@
+"""Running ops-rebuild-projections as an operator does, watched for time and memory."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class Run(NamedTuple):
+    """One run of the command, start of the interpreter included."""
+
+    seconds: float
+    peak_bytes: int
+    last: dict[str, Any]
+    """The last line it printed."""
+
+
+def run(url: str, *options: str) -> Run:
+    """Run the command on this database. Raises AssertionError when it fails."""
+    program = Path(sys.executable).with_name("ops-rebuild-projections")
+    with tempfile.TemporaryFile("w+") as output:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [str(program), "--json", *options],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"OPS_DATABASE_URL": url},
+        )
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, _peak_memory_bytes(process.pid))
+            time.sleep(0.01)
+        taken = time.perf_counter() - started
+        output.seek(0)
+        lines = output.read().splitlines()
+    assert process.returncode == 0, "\n".join(lines[-5:])
+    return Run(taken, peak, json.loads(lines[-1]))
+
+
+def _peak_memory_bytes(pid: int) -> int:
+    """The largest memory the process has held so far; 0 when it has just ended."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
+    return int(found[0]) * 1024 if found else 0

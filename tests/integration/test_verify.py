@@ -1,0 +1,80 @@
+"""Verify finds whatever is off; a rebuild, or that of one session, mends it."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, update
+
+from projections import rebuild
+from projections.database import Database
+from projections.tables import funnel_daily, onboard_sessions, tickets
+from tests.deliveries import delivery, session_row, session_rows, store
+from tests.rebuilds import differences, fill, no_progress
+
+
+def test_wrong_missing_and_surplus_rows_are_found_and_mended(database: Database) -> None:
+    fill(database)
+    row = onboard_sessions.c
+    with database.write() as connection:
+        connection.execute(update(onboard_sessions).where(row.session_id == "s3").values(domain="wrong.pt"))
+        connection.execute(delete(onboard_sessions).where(row.session_id == "s4"))
+        ghost = session_row(database, "s0") | {"session_id": "zz-ghost"}
+        connection.execute(onboard_sessions.insert().values(ghost))
+        connection.execute(delete(tickets).where(tickets.c.session_id == "s7"))
+        connection.execute(update(tickets).where(tickets.c.session_id == "s9").values(ready_for_ops=False))
+        connection.execute(update(funnel_daily).values(failed=99))
+    found = differences(database)
+    wanted = {("s3", "domain"), ("s4", "row"), ("s7", "ticket"), ("s9", "ticket"), ("zz-ghost", "row")}
+    assert wanted <= set(found)
+    assert any(subject.startswith("funnel_daily") and name == "failed" for subject, name in found)
+    rebuild.rebuild(database, no_progress)
+    assert differences(database) == []
+
+
+def test_one_session_can_be_mended_alone(database: Database) -> None:
+    fill(database)
+    right = session_row(database, "s4")
+    with database.write() as connection:
+        connection.execute(update(onboard_sessions).values(domain="wrong.pt"))
+    assert rebuild.rebuild_session(database, "s4")
+    assert session_row(database, "s4") == right
+    assert session_row(database, "s5")["domain"] == "wrong.pt"
+
+
+def test_a_session_mended_alone_is_mended_in_every_read_model(database: Database) -> None:
+    fill(database)
+    with database.write() as connection:
+        wrong = update(onboard_sessions).where(onboard_sessions.c.session_id == "s4")
+        connection.execute(wrong.values(furthest_stage="started", current_stage="started"))
+    rebuild.rebuild_session(database, "s4")
+    assert differences(database) == []
+
+
+@pytest.mark.parametrize("harm", [delete(tickets), update(tickets).values(ready_for_ops=False)])
+def test_a_session_mended_alone_has_its_ticket_mended(database: Database, harm: Any) -> None:
+    fill(database)
+    with database.write() as connection:
+        connection.execute(harm.where(tickets.c.session_id == "s4"))
+    assert differences(database) == [("s4", "ticket")]
+    rebuild.rebuild_session(database, "s4")
+    assert differences(database) == []
+
+
+def test_a_session_the_log_does_not_know_is_said(database: Database) -> None:
+    assert not rebuild.rebuild_session(database, "nobody")
+
+
+def test_verify_changes_nothing(database: Database) -> None:
+    fill(database)
+    with database.write() as connection:
+        connection.execute(update(onboard_sessions).values(domain="wrong.pt"))
+    before = session_rows(database)
+    assert len(differences(database)) == 30
+    assert session_rows(database) == before
+
+
+@pytest.mark.parametrize("minute", [-30_000_000, -1_440, 0, 1_439, 40_000_000], ids=str)
+def test_any_day_counts_alike_in_every_way(database: Database, minute: int) -> None:
+    store(database, delivery("onboarding.failed", "s1", minute), delivery("domain.validated", "s2", minute))
+    store(database, delivery("onboarding.started", "s1", minute - 1))
+    assert differences(database) == []

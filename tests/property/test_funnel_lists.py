@@ -1,0 +1,185 @@
+"""Every number of the funnel is the total of the list it opens, and both are what the oracle counts."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from sqlalchemy import Connection, select
+
+from ops_service.onboard import funnel, queries
+from ops_service.onboard.funnel import Funnel
+from ops_service.onboard.queries import Filters
+from ops_service.onboard.windows import Window
+from portal_hooks.instants import HOUR, MINUTE
+from projections.database import Database
+from projections.log import LOG
+from projections.projector import project
+from tests.deliveries import START, wipe
+from tests.property import oracle
+from tests.property.histories import by_session, histories, to_delivery
+
+one_database = examples(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+NOW = START
+SINCE = NOW - 48 * HOUR
+STALLED_BEFORE = NOW - HOUR
+
+# Both sides of each edge: the window's start, the stalled limit, and a clock a little ahead.
+INSTANTS = [
+    SINCE - HOUR,
+    SINCE - 1,
+    SINCE,
+    NOW - 3 * HOUR,
+    STALLED_BEFORE - 1,
+    STALLED_BEFORE,
+    NOW - MINUTE,
+    NOW,
+    NOW + 4 * MINUTE,
+]
+
+History = list[oracle.OracleEvent]
+
+window_histories = histories(st.sampled_from(INSTANTS), ["a", "b", "c", "d", "e", "f", "g"], max_size=24)
+
+
+@examples(parent=one_database, max_examples=40)
+@given(window_histories)
+def test_each_number_is_the_total_of_the_list_it_opens(database: Database, history: History) -> None:
+    fill(database, history)
+    with database.read() as connection:
+        counted = funnel_now(connection)
+        codes = queries.failure_codes(connection, Window(SINCE, None))
+        for filters, number in (*numbers(counted), *failure_numbers(codes)):
+            total, rows = queries.list_sessions(connection, filters, STALLED_BEFORE, None, 1000)
+            assert total == len(rows) == number, filters
+
+
+@one_database
+@given(window_histories)
+def test_the_funnel_is_the_oracle_s(database: Database, history: History) -> None:
+    fill(database, history)
+    wanted = oracle.funnel(list(by_session(history).values()), SINCE, STALLED_BEFORE)
+    with database.read() as connection:
+        counted = funnel_now(connection)
+        codes = queries.failure_codes(connection, Window(SINCE, None))
+    assert facts(counted, codes) == wanted
+    outcomes = sum(step.failed + step.active + step.stalled for step in counted.steps)
+    assert counted.total == counted.stages["completed"] + outcomes
+    assert counted.total == counted.steps[0].reached
+
+
+@one_database
+@given(window_histories, st.sampled_from(INSTANTS), st.sampled_from([1, 48, 100]))
+def test_a_past_funnel_counts_what_had_been_received_by_then(
+    database: Database, history: History, as_of: int, hours: int
+) -> None:
+    fill(database, history)
+    known = [event for event in history if event["received_at"] <= as_of]
+    since, stalled_before = as_of - hours * HOUR, as_of - HOUR
+    wanted = oracle.funnel(list(by_session(known).values()), since, stalled_before)
+    with database.read() as connection:
+        sessions = queries.sessions_as_of(connection, Window(since, None), as_of)
+        log = connection.execute(select(LOG.position, LOG.received_at)).all()
+        assert queries.position_as_of(connection, as_of) == max(
+            (position for position, received_at in log if received_at <= as_of), default=0
+        )
+    rows = [
+        funnel.FunnelRow(
+            each.last_event_at, each.current_stage or "", each.furthest_stage, tuple(each.reached)
+        )
+        for each in sessions
+    ]
+    counted = funnel.count(rows, stalled_before)
+    assert facts(counted, funnel.open_failures(sessions)) == wanted
+
+
+@examples(parent=one_database, max_examples=30)
+@given(window_histories, st.integers(1, 3))
+def test_pages_are_the_whole_list_without_gap_or_repeat(
+    database: Database, history: History, limit: int
+) -> None:
+    fill(database, history)
+    filters = Filters(since=SINCE)
+    with database.read() as connection:
+        _, whole = queries.list_sessions(connection, filters, STALLED_BEFORE, None, 1000)
+        paged: list[queries.SessionRow] = []
+        after = None
+        while page := queries.list_sessions(connection, filters, STALLED_BEFORE, after, limit)[1]:
+            paged += page
+            after = (page[-1].session.last_event_at, page[-1].session.session_id)
+    assert paged == whole
+    keys = [(row.session.last_event_at, row.session.session_id) for row in whole]
+    assert keys == sorted(keys, reverse=True)
+
+
+@pytest.mark.parametrize("until", [STALLED_BEFORE, NOW])
+def test_the_window_s_end_is_not_in_it(database: Database, until: int) -> None:
+    history = [event_at(until - 1, "in"), event_at(until, "out")]
+    fill(database, history)
+    wanted = oracle.funnel([[event] for event in history], SINCE, STALLED_BEFORE, until)
+    with database.read() as connection:
+        rows = queries.funnel_rows(connection, Window(SINCE, until))
+        assert facts(funnel.count(rows, STALLED_BEFORE), {}) == wanted
+        total, _ = queries.list_sessions(connection, Filters(since=SINCE, until=until), 0, None, 10)
+    assert wanted["total"] == total == 1
+
+
+def numbers(counted: Funnel) -> Iterable[tuple[Filters, int]]:
+    """Each number and the query that the desk opens it with."""
+    in_progress = ("active", "stalled")
+    yield Filters(reached="started", since=SINCE), counted.total
+    yield Filters(states=("completed", "failed", *in_progress), since=SINCE), counted.total
+    yield Filters(states=in_progress, since=SINCE), counted.active_total
+    for stage, number in counted.stages.items():
+        yield Filters(stage=stage, since=SINCE), number
+    for step in counted.steps:
+        yield Filters(reached=step.stage, since=SINCE), step.reached
+        for state in funnel.OUTCOMES:
+            yield Filters(states=(state,), furthest=step.stage, since=SINCE), getattr(step, state)
+
+
+def failure_numbers(codes: dict[str | None, int]) -> Iterable[tuple[Filters, int]]:
+    """Failures by code; an empty code asks for those that gave none."""
+    for code, number in codes.items():
+        yield Filters(states=("failed",), failure_code=code or "", since=SINCE), number
+
+
+def funnel_now(connection: Connection) -> Funnel:
+    return funnel.count(queries.funnel_rows(connection, Window(SINCE, None)), STALLED_BEFORE)
+
+
+def facts(counted: Funnel, codes: dict[str | None, int]) -> dict[str, Any]:
+    """The funnel in the oracle's form."""
+    steps = {
+        step.stage: {name: getattr(step, name) for name in ("reached", "failed", "active", "stalled")}
+        for step in counted.steps
+    }
+    return {
+        "total": counted.total,
+        "stages": counted.stages,
+        "steps": steps,
+        "active_total": counted.active_total,
+        "failures": dict(codes),
+    }
+
+
+def event_at(instant: int, session_id: str) -> oracle.OracleEvent:
+    return {
+        "event_id": f"e-{session_id}",
+        "event_type": "domain.validated",
+        "session_id": session_id,
+        "source": "portal",
+        "occurred_at": instant,
+        "received_at": instant,
+        "domain": None,
+        "data": None,
+    }
+
+
+def fill(database: Database, history: History) -> None:
+    with database.write() as connection:
+        wipe(connection)
+        project(connection, [to_delivery(event) for event in history])
