@@ -40,8 +40,8 @@ format: setup-dev ## let ruff rewrite what it can
 fuzz: setup-dev ## fuzz for long (FUZZ_EXAMPLES=1000000 requests)
 	@FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),1000000) $(BIN)/python -m pytest -q -n $(WORKERS) tests/fuzz
 
-bench: setup-dev ## measure ingest, funnel and rebuild on this machine
-	@for script in bench/ingest.py bench/funnel.py bench/rebuild.py; do \
+bench: setup-dev ## measure ingest, funnel, rebuild and the emitter on this machine
+	@for script in bench/ingest.py bench/funnel.py bench/rebuild.py bench/emit.py; do \
 		echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 screenshots: setup-dev ## take the pictures in docs/screenshots from a running demo

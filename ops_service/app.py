@@ -1,5 +1,6 @@
 """The application: wires settings, database, writer and routes. The one place that knows them all."""
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from ops_service.health import routes as health
 from ops_service.ingress import rejected_routes
 from ops_service.ingress import routes as ingress
 from ops_service.ingress.receiver import Receiver
+from ops_service.ingress.shortcut import IngressShortcut
 from ops_service.ingress.writer import Writer
 from ops_service.onboard import routes as onboard
 from ops_service.onboard import trend
@@ -57,6 +59,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.database = Database(settings.database_url)
     problems.install(app)
     app.add_middleware(BodyLimit)
+    app.add_middleware(IngressShortcut)
     for module in (ingress, rejected_routes, onboard, trend, events, quarantine_routes, desk, health):
         app.include_router(module.router)
     _serve_desk(app)
@@ -68,6 +71,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     writer = Writer(app.state.database, metrics.GROUP_SIZE.observe)
     app.state.receiver = Receiver(app.state.settings, writer)
     writer.start()
+    # What is loaded now stays: the collector need not go through it again and again, stopping all requests.
+    gc.collect()
+    gc.freeze()
     try:
         yield
     finally:

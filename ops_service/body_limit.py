@@ -1,11 +1,9 @@
-"""A bound on the bodies of all routes but the ingress, which reads its own more strictly."""
+"""A bound on the bodies of all routes but the ingress, which is answered before and bounds its own."""
 
 from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from ops_service.ingress.routes import PATH as INGRESS
 
 MAX_BODY_BYTES: Final = 64 * 1024
 
@@ -17,7 +15,7 @@ class BodyLimit:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(INGRESS):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         read = 0

@@ -97,6 +97,12 @@ def unavailable(detail: str) -> Problem:
     return Problem(503, detail, headers={"Retry-After": RETRY_AFTER_SECONDS})
 
 
+def render_unavailable(error: DatabaseUnavailable) -> JSONResponse:
+    """The response when the database cannot be used right now."""
+    logger.warning("the database cannot be used right now: %s", error)
+    return render(unavailable("The database is busy or out of reach; try again."))
+
+
 def install(app: FastAPI) -> None:
     """Render every error of `app` as a problem."""
 
@@ -118,8 +124,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(DatabaseUnavailable)
     async def _database(_request: Request, error: DatabaseUnavailable) -> JSONResponse:
-        logger.warning("the database cannot be used right now: %s", error)
-        return render(unavailable("The database is busy or out of reach; try again."))
+        return render_unavailable(error)
 
     @app.exception_handler(Exception)
     async def _unexpected(_request: Request, _error: Exception) -> JSONResponse:

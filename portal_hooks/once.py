@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import hashlib
 import logging
+import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -32,6 +32,9 @@ class FirstVisits(Protocol):
     def is_first(self, session_id: str) -> bool:
         """Record a visit; True unless the session was recorded in the last 48 hours."""
 
+    def forget(self, session_id: str) -> None:
+        """The visit came to nothing: the next one counts as the first."""
+
 
 def started_event_id(session_id: str, now: float) -> str:
     """The id of the session's `onboarding.started` in the 48-hour period that `now` (Unix seconds) lies in.
@@ -46,42 +49,53 @@ def started_event_id(session_id: str, now: float) -> str:
 class FileFirstVisits:
     """One empty file per session, in a folder per day so that old days are cheap to forget.
 
-    A lock file makes the processes of one host agree. If the folder cannot be used every visit counts as the
-    first: a repeated `started` is caught by its id, a missing one would be lost.
+    Only one process can create the file, so those of one host agree. If the folder cannot be used every visit
+    counts as the first: a repeated `started` is caught by its id, a missing one would be lost.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._pruned_on = -1
         self._log = LogOnce(_logger)
 
     def is_first(self, session_id: str) -> bool:
         name = hashlib.sha256(session_id.encode("utf-8", "surrogatepass")).hexdigest()
         now = time.time()
         try:
-            with _locked(self._folder):
-                return self._record(name, now)
+            return self._record(name, now)
         except OSError as error:
             self._log.warn("file", "cannot remember sessions under %s: %s", self._folder, error.strerror)
             return True
 
+    def forget(self, session_id: str) -> None:
+        name = hashlib.sha256(session_id.encode("utf-8", "surrogatepass")).hexdigest()
+        with contextlib.suppress(OSError):
+            for mark in self._folder.glob(f"*/{name}"):
+                mark.unlink(missing_ok=True)
+
     def _record(self, name: str, now: float) -> bool:
-        days = [now - age * _DAY_SECONDS for age in range(3)]
-        folders = [self._folder / _day(moment) for moment in days]
-        if any(_is_fresh(folder / name, now) for folder in folders):
+        today = int(now // _DAY_SECONDS)
+        folders = [f"{self._folder}/{_day(today - age)}" for age in range(3)]
+        if any(_is_fresh(f"{folder}/{name}", now) for folder in folders):
             return False
-        folders[0].mkdir(mode=0o700, exist_ok=True)
-        (folders[0] / name).touch(mode=0o600)
-        self._forget_days_before(folders[-1].name)
+        mark = f"{folders[0]}/{name}"
+        if not _create(mark):
+            if _is_fresh(mark, now):  # by another process in this very moment
+                return False
+            os.utime(mark)
+        if self._pruned_on != today and self._forget_days_before(_day(today - 2)):
+            self._pruned_on = today
         return True
 
-    def _forget_days_before(self, oldest: str) -> None:
-        """Remove a bounded number of files, so that no visit pays for a busy day long past."""
-        for folder in self._folder.iterdir():
-            if folder.is_dir() and folder.name < oldest:
-                for path in list(folder.iterdir())[:_PRUNED_PER_VISIT]:
-                    path.unlink()
-                if not any(folder.iterdir()):
-                    folder.rmdir()
+    def _forget_days_before(self, oldest: str) -> bool:
+        """Remove some files, so few that no visit pays for a busy day long past; True when none is left."""
+        past = [folder for folder in self._folder.iterdir() if folder.name < oldest and folder.is_dir()]
+        for folder in past:
+            for path in list(folder.iterdir())[:_PRUNED_PER_VISIT]:
+                path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # not empty yet, or another process was quicker
+                folder.rmdir()
+        return not past
 
 
 class RedisFirstVisits:
@@ -126,6 +140,11 @@ class RedisFirstVisits:
         self._log.over("redis", "Redis answers again")
         return bool(answer)
 
+    def forget(self, session_id: str) -> None:
+        self._files.forget(session_id)
+        with contextlib.suppress(*self._failure):
+            self._client.delete(REDIS_KEY_PREFIX + session_id)
+
 
 def first_visits(folder: Path, redis_url: str | None) -> FirstVisits:
     """Files under `folder`, joined by Redis when an address is given. Raises ConfigurationError."""
@@ -133,20 +152,26 @@ def first_visits(folder: Path, redis_url: str | None) -> FirstVisits:
     return RedisFirstVisits(redis_url, files) if redis_url else files
 
 
-def _day(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).date().isoformat()
+@lru_cache(maxsize=8)
+def _day(number: int) -> str:
+    return datetime.fromtimestamp(number * _DAY_SECONDS, UTC).date().isoformat()
 
 
-def _is_fresh(path: Path, now: float) -> bool:
+def _is_fresh(path: str, now: float) -> bool:
     try:
-        return now - path.stat().st_mtime < WINDOW_SECONDS
+        return now - os.stat(path).st_mtime < WINDOW_SECONDS  # noqa: PTH116 - a visit's request waits for it
     except FileNotFoundError:
         return False
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / ".lock").open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _create(mark: str) -> bool:
+    """False when it exists already. Raises OSError."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        os.close(os.open(mark, flags, 0o600))
+    except FileNotFoundError:
+        Path(mark).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return _create(mark)
+    except FileExistsError:
+        return False
+    return True

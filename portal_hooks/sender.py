@@ -1,187 +1,212 @@
-"""Direct delivery: a bounded queue in memory and one background thread that posts an event at a time.
+"""The background threads of a process with hooks: one syncs its spool, one delivers.
 
-What it does not do: it keeps nothing on disk, so what was not delivered yet is lost when the process is
-killed, and it sends no batches. While the process lives it delivers in order and retries until Ops answers.
+Of all processes that share a spool folder one delivers, for all of them: the one that holds `sender.lock`.
+However it ends, the kernel frees the lock, and the next takes over where the progress files say. So there is
+one connection, one backoff and one breaker per host, and events of one session that several processes
+emitted stay in order.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import logging
 import os
-import random
 import threading
 import time
-from collections import Counter, deque
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
 
-import httpx
-
+from portal_hooks.backlog import PARKED
+from portal_hooks.delivery import Delivery
+from portal_hooks.endpoint import Condition, EndpointState
+from portal_hooks.lanes import Lane, Progress
 from portal_hooks.log_once import LogOnce
-from portal_hooks.signing import headers_for
+from portal_hooks.spool import SYNC_SECONDS, Spool
 
-# Answers that will be the same however often the event is sent.
-REFUSALS: Final = frozenset({400, 409, 413, 415, 422})
-MAX_RETRY_AFTER_SECONDS: Final = 300.0
+LOCK: Final = "sender.lock"
+IDLE_SECONDS: Final = 0.2
+"""How often the process that delivers looks for new events; the emitting threads never wake it."""
+STANDBY_SECONDS: Final = 0.5
+_FLUSH_POLL_SECONDS: Final = 0.005
 
-
-class Delivery(NamedTuple):
-    """One event, serialised once: every attempt sends the same id and the same bytes."""
-
-    event_id: str
-    body: bytes
+_NOT_SOON: Final = (Condition.OPEN, Condition.PAUSED, Condition.STOPPED)
 
 
-class Backoff(NamedTuple):
-    """Exponential backoff with full jitter, in seconds."""
+class SenderLock:
+    """The right to deliver what is in a spool folder; freed by the kernel when its holder ends."""
 
-    first: float = 0.2
-    longest: float = 30.0
+    def __init__(self, spool_dir: Path) -> None:
+        self._path = spool_dir / LOCK
+        self._file = -1
 
-    def delay(self, attempt: int) -> float:
-        ceiling = min(self.longest, self.first * 2 ** min(attempt, 32))
-        return random.uniform(0, ceiling)
-
-
-@dataclass
-class _Lane:
-    """The queue and thread of one process; a forked child begins with its own."""
-
-    pid: int = field(default_factory=os.getpid)
-    changed: threading.Condition = field(default_factory=threading.Condition)
-    waiting: deque[Delivery] = field(default_factory=deque)
-    counts: Counter[str] = field(default_factory=Counter)
-    last_error: str | None = None
-    thread: threading.Thread | None = None
-    closing: bool = False
-
-    def head(self) -> Delivery | None:
-        """The oldest waiting delivery, once there is one; None when closing."""
-        with self.changed:
-            self.changed.wait_for(lambda: self.waiting or self.closing)
-            return None if self.closing else self.waiting[0]
-
-    def settle(self, outcome: str) -> None:
-        with self.changed:
-            self.waiting.popleft()
-            self.counts[outcome] += 1
-            self.changed.notify_all()
-
-    def postpone(self, seconds: float) -> None:
-        with self.changed:
-            self.counts["retries"] += 1
-            self.changed.wait_for(lambda: self.closing, timeout=seconds)
-
-
-class DirectSender:
-    """Posts signed events to one address. Its methods may be called from any thread and never wait for Ops,
-    except `flush` and `close`, which wait as long as they are told to."""
-
-    def __init__(
-        self,
-        url: str,
-        key: bytes,
-        *,
-        capacity: int = 10_000,
-        timeout: float = 5.0,
-        backoff: Backoff = Backoff(),  # noqa: B008 - an immutable tuple
-    ) -> None:
-        self._url = url
-        self._key = key
-        self._capacity = capacity
-        self._timeout = timeout
-        self._backoff = backoff
-        self._log = LogOnce(logging.getLogger(__name__))
-        self._current = _Lane()
-
-    def submit(self, delivery: Delivery) -> bool:
-        """Queue one delivery; False when the queue is full or the sender closed, which is counted."""
-        lane = self._lane()
-        with lane.changed:
-            if lane.closing or len(lane.waiting) >= self._capacity:
-                lane.counts["dropped"] += 1
-                return False
-            lane.waiting.append(delivery)
-            if lane.thread is None:
-                lane.thread = threading.Thread(target=self._run, args=(lane,), name="ops-hooks", daemon=True)
-                lane.thread.start()
-            lane.changed.notify_all()
+    def acquire(self) -> bool:
+        """True when it is held now. Raises OSError when the folder cannot be used."""
+        if self._file >= 0:
+            return True
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            return False
+        self._file = file
         return True
 
+    def release(self) -> None:
+        """Closing is enough; in a forked child it leaves the parent's lock alone."""
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
+
+
+class Sender:
+    """Delivers in the background. Methods may be called from any thread; only `flush` and `close` wait."""
+
+    _threads: list[threading.Thread]
+
+    def __init__(self, spool: Spool, new_delivery: Callable[[], Delivery]) -> None:
+        self._spool = spool
+        self._new_delivery = new_delivery
+        self._log = LogOnce(logging.getLogger(__name__))
+        self._reset()
+
+    def start(self) -> None:
+        """Begin to sync and to deliver, also what earlier processes left. The second time does nothing."""
+        if self._threads or self._closing.is_set():
+            return
+        with self._starting:
+            if not self._threads:
+                self._threads = [
+                    threading.Thread(target=run, name=name, daemon=True)
+                    for run, name in ((self._run_sync, "ops-hooks-sync"), (self._run, "ops-hooks-sender"))
+                ]
+                for thread in self._threads:
+                    thread.start()
+
     def flush(self, timeout: float) -> bool:
-        """Wait up to `timeout` seconds until nothing waits any more; True when that came about."""
-        lane = self._lane()
-        with lane.changed:
-            return lane.changed.wait_for(lambda: not lane.waiting, timeout=timeout)
+        """Wait up to `timeout` seconds until what this process emitted is delivered; True when it is."""
+        self.start()
+        return self._wait_until_empty(timeout, lambda: False)
 
     def close(self, timeout: float) -> int:
-        """Flush, then stop, within about `timeout` seconds; the number of events left undelivered."""
+        """Deliver what can be delivered at once, then stop; how many events are left for the next process."""
         deadline = time.monotonic() + timeout
-        lane = self._lane()
-        if not lane.closing:
-            self.flush(timeout)
-        with lane.changed:
-            lane.closing = True
-            lane.changed.notify_all()
-        if lane.thread is not None:
-            lane.thread.join(max(0.0, deadline - time.monotonic()))
-        return len(lane.waiting)
+        if self._threads:
+            self._wait_until_empty(timeout, self._is_hopeless)
+        self._closing.set()
+        self._wake.set()
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        with contextlib.suppress(OSError):
+            self._spool.sync()
+        self._left, self._final = self.pending(), self.progress()
+        self._spool.close()
+        return self._left
 
-    def counts(self) -> dict[str, int]:
-        """Of this process: `delivered`, `refused`, `dropped`, `retries`, `pending`."""
-        lane = self._lane()
-        with lane.changed:
-            names = ("delivered", "refused", "dropped", "retries")
-            return {name: lane.counts[name] for name in names} | {"pending": len(lane.waiting)}
+    def pending(self) -> int:
+        """Events of this process that are not settled yet, with those of sessions that are parked."""
+        own = self._spool.own_lane()
+        if own is None:
+            return self._left
+        folder, appended = own
+        progress = Progress.read(folder)
+        parked = parked_count(self._spool.folder) if progress.parked else 0
+        return max(0, appended - progress.settled) + parked
+
+    def progress(self) -> Progress:
+        """What became of this process's events, whichever process delivered them."""
+        own = self._spool.own_lane()
+        return self._final if own is None else Progress.read(own[0])
+
+    def state(self) -> EndpointState:
+        """What is known of Ops."""
+        delivery = self._delivery
+        return delivery.state if delivery else EndpointState.read(self._spool.folder)
+
+    def count(self, name: str) -> int:
+        """A count of this process, as long as it was the one that delivers."""
+        return self._counted.get(name, 0)
 
     @property
     def last_error(self) -> str | None:
         """What went wrong at the newest failed attempt, in words."""
-        return self._lane().last_error
+        return self._last_error or self.state().reason
 
-    def _lane(self) -> _Lane:
-        if self._current.pid != os.getpid():
-            self._current = _Lane()
-        return self._current
+    def after_fork(self) -> None:
+        """In a forked child: no threads run here, and nothing of the parent's may be held."""
+        self._lock.release()
+        if self._delivery is not None:
+            self._delivery.abandon()
+        self._reset()
 
-    def _run(self, lane: _Lane) -> None:
-        # The address is on the LAN: a proxy set for the portal's other traffic must not catch it.
-        with httpx.Client(timeout=self._timeout, trust_env=False) as client:
-            attempt = 0
-            while (delivery := lane.head()) is not None:
-                delay = self._attempt(client, lane, delivery, attempt)
-                attempt = 0 if delay is None else attempt + 1
-                if delay is not None:
-                    lane.postpone(delay)
+    def _reset(self) -> None:
+        self._starting = threading.Lock()
+        self._closing = threading.Event()
+        self._wake = threading.Event()
+        self._threads = []
+        self._lock = SenderLock(self._spool.folder)
+        self._delivery: Delivery | None = None
+        self._counted: dict[str, int] = {}
+        self._last_error: str | None = None
+        self._final = Progress()
+        self._left = 0
 
-    def _attempt(self, client: httpx.Client, lane: _Lane, delivery: Delivery, attempt: int) -> float | None:
-        """Send once; the seconds to wait before the next attempt, or None when the delivery is settled."""
-        try:
-            response = self._post(client, delivery)
-        except Exception as error:  # whatever it was, a dead thread would stop every later event
-            lane.last_error = f"{type(error).__name__}: {error}"
-            self._log.warn("unreachable", "Ops at %s cannot be reached: %s", self._url, lane.last_error)
-            return self._backoff.delay(attempt)
-        if response.is_success:
-            self._log.over("unreachable", "Ops at %s takes events again", self._url)
-            lane.settle("delivered")
-            return None
-        lane.last_error = f"HTTP {response.status_code}: {response.text[:200]}"
-        if response.status_code in REFUSALS:
-            self._log.warn("refused", "Ops refused event %s for good: %s", delivery.event_id, lane.last_error)
-            lane.settle("refused")
-            return None
-        self._log.warn("unreachable", "Ops at %s does not take events: %s", self._url, lane.last_error)
-        return max(self._backoff.delay(attempt), _retry_after(response))
+    def _wait_until_empty(self, timeout: float, is_hopeless: Callable[[], bool]) -> bool:
+        deadline = time.monotonic() + timeout
+        while self.pending():
+            self._wake.set()
+            if time.monotonic() >= deadline or is_hopeless():
+                return False
+            time.sleep(_FLUSH_POLL_SECONDS)
+        return True
 
-    def _post(self, client: httpx.Client, delivery: Delivery) -> httpx.Response:
-        headers = headers_for(self._key, delivery.event_id, delivery.body, int(time.time()))
-        return client.post(
-            self._url, content=delivery.body, headers={"content-type": "application/json", **headers}
-        )
+    def _is_hopeless(self) -> bool:
+        return self.state().condition in _NOT_SOON
+
+    def _run_sync(self) -> None:
+        while not self._closing.wait(SYNC_SECONDS):
+            try:
+                self._spool.sync()
+                self._log.over("sync", "the spool can be synced again")
+            except Exception as error:  # a dead thread would leave the spool unsynced for good
+                self._log.error("sync", "the spool cannot be synced: %s", error)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                wait = self._turn()
+                self._log.over("delivery", "the spool can be read again")
+            except Exception as error:  # a dead thread would stop every later event
+                self._log.error("delivery", "the spool cannot be delivered from: %r", error)
+                wait = 1.0
+            if wait > 0:
+                self._wake.wait(wait)
+                self._wake.clear()
+        self._retire()
+
+    def _turn(self) -> float:
+        if not self._lock.acquire():
+            return STANDBY_SECONDS
+        if self._delivery is None:
+            self._delivery = self._new_delivery()
+        wait = self._delivery.step()
+        self._counted = dict(self._delivery.counts)
+        self._last_error = self._delivery.last_error
+        return IDLE_SECONDS if wait is None else min(wait, IDLE_SECONDS)
+
+    def _retire(self) -> None:
+        delivery, self._delivery = self._delivery, None
+        if delivery is not None:
+            delivery.close()
+        self._lock.release()
 
 
-def _retry_after(response: httpx.Response) -> float:
-    text = response.headers.get("retry-after", "")
-    seconds = float(text) if text.isascii() and text.isdigit() else 0.0
-    return min(seconds, MAX_RETRY_AFTER_SECONDS)
+def parked_count(spool_dir: Path) -> int:
+    """How many events wait in parked sessions."""
+    count = 0
+    with contextlib.suppress(OSError):
+        for folder in (spool_dir / PARKED).iterdir():
+            count += len(Lane(folder, has_writer=False).read_all())
+    return count

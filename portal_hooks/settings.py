@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from portal_hooks.signing import parse_secret
 
 INGRESS_PATH: Final = "/api/v1/webhooks/onboard"
+MEGABYTE: Final = 1024 * 1024
+DEFAULT_SPOOL_LIMIT_MB: Final = 256
 
 
 class ConfigurationError(ValueError):
@@ -22,11 +24,17 @@ class HookSettings(NamedTuple):
     """Where one event is posted to."""
     key: bytes
     spool_dir: Path
-    redis_url: str | None
+    redis_url: str | None = None
+    spool_limit_bytes: int = DEFAULT_SPOOL_LIMIT_MB * MEGABYTE
+
+    @property
+    def batch_url(self) -> str:
+        """Where many events at once are posted to."""
+        return f"{self.url}/batch"
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> HookSettings:
-    """Read OPS_WEBHOOK_URL, OPS_WEBHOOK_SECRET, OPS_SPOOL_DIR and, if given, REDIS_URL.
+    """Read OPS_WEBHOOK_URL, OPS_WEBHOOK_SECRET, OPS_SPOOL_DIR; if given, REDIS_URL and OPS_SPOOL_LIMIT_MB.
 
     Raises ConfigurationError.
     """
@@ -36,6 +44,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> HookSettings:
         key=_key(_required(values, "OPS_WEBHOOK_SECRET", "whsec_…, the secret Ops knows this portal by")),
         spool_dir=_writable_folder(_required(values, "OPS_SPOOL_DIR", "/var/lib/onboard-portal/spool")),
         redis_url=values.get("REDIS_URL") or None,
+        spool_limit_bytes=_limit(values.get("OPS_SPOOL_LIMIT_MB", "")) * MEGABYTE,
     )
 
 
@@ -54,7 +63,16 @@ def _ingress_url(text: str) -> str:
         usable = False
     if not usable:
         raise ConfigurationError("OPS_WEBHOOK_URL is not an http or https address, e.g. http://vm122:8080")
-    return text.rstrip("/") + INGRESS_PATH if parts.path in ("", "/") else text
+    text = text.rstrip("/")
+    return text + INGRESS_PATH if parts.path in ("", "/") else text
+
+
+def _limit(text: str) -> int:
+    if not text.strip():
+        return DEFAULT_SPOOL_LIMIT_MB
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1_000_000):
+        raise ConfigurationError("OPS_SPOOL_LIMIT_MB is not a whole number of megabytes, e.g. 256")
+    return int(text)
 
 
 def _key(text: str) -> bytes:

@@ -1,10 +1,8 @@
 """POST /api/v1/webhooks/onboard and …/batch: one signed event, or many."""
 
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.routing import APIRoute
 
 from ops_service.ingress import schemas
 from ops_service.ingress.deliveries import InvalidItem
@@ -18,16 +16,7 @@ PATH = "/api/v1/webhooks/onboard"
 BATCH_PATH = f"{PATH}/batch"
 
 
-class DirectRoute(APIRoute):
-    """Hands the request to the endpoint as it is. There is nothing for FastAPI to solve or validate here, and
-    its machinery would cost as much as the signature and the parsing together."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
-        return endpoint
-
-
-router = APIRouter(tags=["ingress"], route_class=DirectRoute)
+router = APIRouter(tags=["ingress"])
 
 _REFUSALS = responses(400, 401, 403, 408, 413, 415, 422, 429, 503)
 

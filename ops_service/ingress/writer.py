@@ -50,6 +50,7 @@ class Writer:
         self._database = database
         self._observe_group = observe_group
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._collected: list[_Job] = []
         self._thread = threading.Thread(target=self._run, name="ops-writer")
         self._loop: asyncio.AbstractEventLoop
         self._accepting = False
@@ -65,6 +66,7 @@ class Writer:
     async def stop(self) -> None:
         """Take nothing more, commit all that waits, end the thread."""
         self._accepting = False
+        self._hand_over()
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
 
@@ -86,8 +88,16 @@ class Writer:
         if not self._accepting or self.waiting + job.size > CAPACITY:
             raise Overloaded
         self.waiting += job.size
-        self._jobs.put(job)
+        # The other requests of this turn of the loop shall be in the same group.
+        if not self._collected:
+            self._loop.call_soon(self._hand_over)
+        self._collected.append(job)
         return await job.waiter
+
+    def _hand_over(self) -> None:
+        for job in self._collected:
+            self._jobs.put(job)
+        self._collected.clear()
 
     def _run(self) -> None:
         running = True

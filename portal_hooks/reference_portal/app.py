@@ -13,7 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
-from portal_hooks.hooks import OnboardHooks
+from portal_hooks.moments import OnboardMoments
 from portal_hooks.reference_portal import problems, wizard
 
 STATIC = Path(__file__).parent / "static"
@@ -27,11 +27,12 @@ SECURITY_HEADERS = {
 }
 
 
-def create_app(hooks: OnboardHooks, desk_url: str | None = None) -> FastAPI:
+def create_app(hooks: OnboardMoments, desk_url: str | None = None) -> FastAPI:
     """The portal, reporting to `hooks`, which it closes when it stops. `desk_url` is where Ops shows it."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        hooks.start()
         yield
         await run_in_threadpool(hooks.close)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NoReturn
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from portal_hooks.hooks import OnboardHooks
+from portal_hooks.moments import OnboardMoments
 from portal_hooks.reference_portal import providers
 from portal_hooks.reference_portal.problems import Problem
 from portal_hooks.reference_portal.providers import CarbonioError, ProviderError
@@ -95,7 +95,7 @@ class Sessions:
 class Wizard:
     """The steps, as the portal's endpoints run them."""
 
-    def __init__(self, hooks: OnboardHooks, sessions: Sessions) -> None:
+    def __init__(self, hooks: OnboardMoments, sessions: Sessions) -> None:
         self._hooks = hooks
         self._sessions = sessions
 
@@ -163,7 +163,7 @@ class _Step:
         return StepDone(session_id=self._session_id, domain=domain, result=result, emitted=self._emitted)
 
 
-def routes(hooks: OnboardHooks) -> APIRouter:
+def routes(hooks: OnboardMoments) -> APIRouter:
     """The wizard's endpoints, reporting to `hooks`."""
     wizard = Wizard(hooks, Sessions())
     router = APIRouter(max_body_size=MAX_REQUEST_BYTES)

@@ -10,21 +10,25 @@ import pytest
 from fastapi.testclient import TestClient
 
 from portal_hooks import OnboardHooks
-from portal_hooks.once import FileFirstVisits
 from portal_hooks.reference_portal import create_app
-from portal_hooks.sender import DirectSender
+from portal_hooks.settings import HookSettings
 from tests.running_ops import INGRESS, KEY, SOURCE, RunningOps
 
 
 @pytest.fixture
 def hooks(ops: RunningOps, tmp_path: Path) -> OnboardHooks:
-    return OnboardHooks(DirectSender(ops.url + INGRESS, KEY), FileFirstVisits(tmp_path / "spool"))
+    return OnboardHooks(HookSettings(ops.url + INGRESS, KEY, _folder(tmp_path / "spool")))
 
 
 @pytest.fixture
 def portal(hooks: OnboardHooks) -> Iterator[TestClient]:
     with TestClient(create_app(hooks)) as client:
         yield client
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path
 
 
 def _post(portal: TestClient, path: str, **body: Any) -> Any:
@@ -69,7 +73,7 @@ def test_a_failed_account_stands_in_the_funnel(
 
 def test_the_same_started_emitted_by_two_hosts_is_stored_once(ops: RunningOps, tmp_path: Path) -> None:
     hosts = [
-        OnboardHooks(DirectSender(ops.url + INGRESS, KEY), FileFirstVisits(tmp_path / name))
+        OnboardHooks(HookSettings(ops.url + INGRESS, KEY, _folder(tmp_path / name)))
         for name in ("one", "other")
     ]
     ids = {host.started("shared-session") for host in hosts}

@@ -12,10 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from portal_hooks import OnboardHooks
-from portal_hooks.once import FileFirstVisits
 from portal_hooks.reference_portal import create_app
 from portal_hooks.reference_portal.app import STATIC
-from portal_hooks.sender import DirectSender
+from portal_hooks.settings import HookSettings
 from portal_hooks.signing import parse_secret
 from tests.servers.webhook_receiver import SECRET, Receiver, receiving
 
@@ -42,8 +41,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="module")
 def portal(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    visits = FileFirstVisits(tmp_path_factory.mktemp("spool"))
-    hooks = OnboardHooks(DirectSender(receiver.url, parse_secret(SECRET)), visits)
+    hooks = OnboardHooks(HookSettings(receiver.url, parse_secret(SECRET), tmp_path_factory.mktemp("spool")))
     with TestClient(create_app(hooks, desk_url=DESK)) as client:
         yield client
 
@@ -222,8 +220,8 @@ def test_the_page_names_no_other_host_and_has_no_inline_code() -> None:
 
 
 def test_the_hooks_are_closed_with_the_portal(receiver: Receiver, tmp_path: Path) -> None:
-    hooks = OnboardHooks(DirectSender(receiver.url, parse_secret(SECRET)), FileFirstVisits(tmp_path))
+    hooks = OnboardHooks(HookSettings(receiver.url, parse_secret(SECRET), tmp_path))
     with TestClient(create_app(hooks)) as client:
         assert client.get("/status").json()["desk_url"] is None
-    assert hooks.completed("s1") is None
-    assert hooks.stats().dropped == 1
+        assert client.post("/validate-domain", json={"domain": "acme.pt"}).status_code == 200
+    assert hooks.stats().delivered == 2

@@ -1,0 +1,65 @@
+"""The reference portal as a process to send load to: with hooks that report, or with hooks that do nothing.
+
+`python -m bench.wizard_portal PORT` is configured as any portal; without OPS_WEBHOOK_URL hooks are silent.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import uvicorn
+
+from portal_hooks import OnboardHooks, OnboardMoments
+from portal_hooks.event_encoding import EncodedEvent
+from portal_hooks.moments import HookStats
+from portal_hooks.reference_portal import create_app
+from portal_hooks.testing import RecordedHooks
+
+
+class SilentHooks(RecordedHooks):
+    """What a portal without hooks pays: a call that returns."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in _MOMENTS:
+            return _MOMENTS[name]
+        return super().__getattribute__(name)
+
+    def stats(self) -> HookStats:
+        return super().stats()
+
+    def _keep(self, event: EncodedEvent, durable: bool) -> None:
+        raise AssertionError("a silent hook was called")
+
+
+def _silent(name: str) -> Any:
+    def moment(*args: object, **kwargs: object) -> None:
+        return None
+
+    moment.__name__ = name
+    return moment
+
+
+_MOMENTS = {
+    name: _silent(name)
+    for name in (
+        "started",
+        "domain_validated",
+        "dns_applied",
+        "account_created",
+        "infra_synced",
+        "completed",
+        "failed",
+    )
+}
+
+
+def main() -> None:
+    """Serve on loopback until told to stop."""
+    hooks: OnboardMoments = OnboardHooks.from_env() if os.environ.get("OPS_WEBHOOK_URL") else SilentHooks()
+    uvicorn.run(create_app(hooks), host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
+
+
+if __name__ == "__main__":
+    main()

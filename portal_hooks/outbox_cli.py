@@ -1,0 +1,203 @@
+"""``ops-portal-outbox``: what waits for Ops, what was given up, and what to do about it."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from portal_hooks.backlog import PARKED
+from portal_hooks.dead_letters import DeadLetter, DeadLetters
+from portal_hooks.delivery import Delivery
+from portal_hooks.endpoint import EndpointState, ask_to_retry
+from portal_hooks.frames import Record
+from portal_hooks.instants import format_instant
+from portal_hooks.lanes import Lane
+from portal_hooks.sender import SenderLock
+from portal_hooks.settings import ConfigurationError, HookSettings, read_settings
+from portal_hooks.spool import LANES, Spool
+from portal_hooks.strict_json import canonical_json
+from portal_hooks.transport import Transport
+
+_POLL_SECONDS: Final = 0.05
+_LEFT_BEHIND, _WRONG_USE = 1, 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command. 0: done. 1: something waits still, or was not found. 2: wrong use or set-up."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        command: Callable[[Path, argparse.Namespace], int] = parsed.command
+        return command(_spool_dir(parsed), parsed)
+    except (ConfigurationError, OSError) as error:
+        print(f"ops-portal-outbox: {error}", file=sys.stderr)
+        return _WRONG_USE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ops-portal-outbox", description="Events on their way to Ops.")
+    parser.add_argument("--spool", type=Path, help="the spool folder; else OPS_SPOOL_DIR")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    status = commands.add_parser("status", help="what waits, how old it is, what is known of Ops")
+    status.add_argument("--json", action="store_true", dest="as_json", help="one JSON object")
+    status.set_defaults(command=_status)
+    flush = commands.add_parser("flush", help="try again now; delivers itself when no portal runs")
+    flush.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS")
+    flush.set_defaults(command=_flush)
+    letters = commands.add_parser("dead-letter", help="events that were given up")
+    actions = letters.add_subparsers(required=True, metavar="ACTION")
+    actions.add_parser("list", help="one line each").set_defaults(command=_list)
+    for name, command, text in (
+        ("show", _show, "the whole event and the reason"),
+        ("retry", _retry, "send them again"),
+        ("drop", _drop, "forget them for good"),
+    ):
+        action = actions.add_parser(name, help=text)
+        action.add_argument("event_ids", nargs="*", metavar="EVENT_ID")
+        action.add_argument("--all", action="store_true", dest="is_all")
+        action.set_defaults(command=command)
+    return parser
+
+
+def _spool_dir(parsed: argparse.Namespace) -> Path:
+    folder: Path | None = parsed.spool or _path(os.environ.get("OPS_SPOOL_DIR", ""))
+    if folder is None:
+        raise ConfigurationError("OPS_SPOOL_DIR is not set; set it as for the portal, or give --spool FOLDER")
+    if not folder.is_dir():
+        raise ConfigurationError(f"there is no spool folder {folder}")
+    return folder
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+def _status(folder: Path, parsed: argparse.Namespace) -> int:
+    facts = _facts(folder)
+    if parsed.as_json:
+        print(json.dumps(facts))
+        return 0
+    oldest = facts["oldest_emitted_at"]
+    print(f"pending   {facts['pending']}" + (f", the oldest since {oldest}" if oldest else ""))
+    print(f"parked    {facts['parked']} of them, in {facts['parked_sessions']} sessions Ops stumbles over")
+    print(f"dead      {facts['dead']}")
+    print(f"Ops       {facts['endpoint']['condition']}" + _explanation(facts["endpoint"]))
+    return 0
+
+
+def _explanation(endpoint: dict[str, Any]) -> str:
+    if endpoint["reason"] is None:
+        return ""
+    wait = max(0.0, endpoint["next_attempt_at"] - time.time())
+    return f" ({endpoint['failures']} failures, next attempt in {wait:.0f} s): {endpoint['reason']}"
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    waiting = _waiting(folder / LANES)
+    parked = _waiting(folder / PARKED)
+    oldest = min((record.emitted_at for record in waiting + parked), default=None)
+    return {
+        "pending": len(waiting) + len(parked),
+        "oldest_emitted_at": None if oldest is None else format_instant(oldest),
+        "parked": len(parked),
+        "parked_sessions": len({record.session_id for record in parked}),
+        "dead": DeadLetters(folder).count(),
+        "endpoint": asdict(EndpointState.read(folder)),
+    }
+
+
+def _waiting(parent: Path) -> list[Record]:
+    """What the lanes hold; one that is removed in this moment holds nothing."""
+    records: list[Record] = []
+    for lane in parent.glob("*"):
+        try:
+            records += Lane(lane, has_writer=False).read_all()
+        except FileNotFoundError:
+            continue
+    return records
+
+
+def _flush(folder: Path, parsed: argparse.Namespace) -> int:
+    settings = read_settings({**os.environ, "OPS_SPOOL_DIR": str(folder)})
+    ask_to_retry(folder)
+    _deliver(folder, settings, time.monotonic() + parsed.timeout)
+    left = _facts(folder)
+    print(f"{left['pending']} events wait, {left['dead']} are dead; Ops: {left['endpoint']['condition']}")
+    return _LEFT_BEHIND if left["pending"] else 0
+
+
+def _deliver(folder: Path, settings: HookSettings, deadline: float) -> None:
+    """Until nothing waits: by ourselves, or, while a portal holds the lock, by the portal, asked to hurry."""
+    lock = SenderLock(folder)
+    delivery: Delivery | None = None
+    try:
+        while time.monotonic() < deadline:
+            if delivery is None and lock.acquire():
+                delivery = Delivery(folder, Transport(settings.batch_url, settings.key))
+            if delivery is not None and delivery.step() == 0:
+                continue
+            if not _facts(folder)["pending"]:
+                break
+            time.sleep(_POLL_SECONDS)
+    finally:
+        if delivery is not None:
+            delivery.close()
+        lock.release()
+
+
+def _list(folder: Path, _: argparse.Namespace) -> int:
+    for letter in DeadLetters(folder):
+        event_type = letter.event.get("event_type")
+        print(f"{letter.died_at}  {letter.event_id}  {event_type}  {letter.session_id}  {letter.reason}")
+    return 0
+
+
+def _show(folder: Path, parsed: argparse.Namespace) -> int:
+    def show(letter: DeadLetter) -> None:
+        print(json.dumps(asdict(letter), indent=2, ensure_ascii=False))
+
+    return _for_each(folder, parsed, show)
+
+
+def _retry(folder: Path, parsed: argparse.Namespace) -> int:
+    spool = Spool(folder)
+
+    def retry(letter: DeadLetter) -> None:
+        body = canonical_json(letter.event).encode()
+        spool.append(letter.event_id, letter.session_id, body, durable=True)
+        DeadLetters(folder).drop(letter.event_id)
+
+    with contextlib.closing(spool):
+        return _for_each(folder, parsed, retry)
+
+
+def _drop(folder: Path, parsed: argparse.Namespace) -> int:
+    return _for_each(folder, parsed, lambda letter: DeadLetters(folder).drop(letter.event_id))
+
+
+def _for_each(folder: Path, parsed: argparse.Namespace, act: Callable[[DeadLetter], None]) -> int:
+    letters = DeadLetters(folder)
+    if parsed.is_all:
+        chosen: dict[str, DeadLetter | None] = {letter.event_id: letter for letter in letters}
+    else:
+        chosen = {event_id: letters.get(event_id) for event_id in parsed.event_ids}
+    if not chosen and not parsed.is_all:
+        print("ops-portal-outbox: name events by their ids, or give --all", file=sys.stderr)
+        return _WRONG_USE
+    for event_id, letter in chosen.items():
+        if letter is None:
+            print(f"ops-portal-outbox: no dead event has the id {event_id}", file=sys.stderr)
+        else:
+            act(letter)
+    return _LEFT_BEHIND if None in chosen.values() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

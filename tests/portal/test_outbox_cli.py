@@ -1,0 +1,194 @@
+"""`ops-portal-outbox` on real spool folders: what it shows, and what it does about it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from portal_hooks import OnboardHooks
+from portal_hooks.endpoint import Pace
+from portal_hooks.outbox_cli import main
+from portal_hooks.settings import HookSettings
+from portal_hooks.signing import parse_secret
+from tests.servers.process import free_port
+from tests.servers.webhook_receiver import SECRET, Answer, Receiver, receiving
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _settings(receiver: Receiver, spool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPS_WEBHOOK_URL", receiver.url)
+    monkeypatch.setenv("OPS_WEBHOOK_SECRET", SECRET)
+    monkeypatch.setenv("OPS_SPOOL_DIR", str(spool))
+
+
+def _portal(spool: Path, url: str, pace: Pace | None = None) -> OnboardHooks:
+    return OnboardHooks(HookSettings(url, parse_secret(SECRET), spool), pace=pace or Pace())
+
+
+def _leave_behind(spool: Path, count: int) -> list[str | None]:
+    """A portal that emitted while Ops was down, and ended."""
+    hooks = _portal(spool, f"http://127.0.0.1:{free_port()}/hook")
+    ids = [hooks.emit("a.b", f"s{number % 2}") for number in range(count)]
+    hooks.close()
+    return ids
+
+
+def _status(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    capsys.readouterr()
+    assert main(["status", "--json"]) == 0
+    facts: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return facts
+
+
+def _bury(spool: Path, receiver: Receiver) -> list[str | None]:
+    receiver.refuse = lambda event: "conflict" if event["event_type"] == "bad.one" else None
+    hooks = _portal(spool, receiver.url)
+    ids = [hooks.emit(kind, "s1", data={"é": 1}) for kind in ("bad.one", "good.one", "bad.one")]
+    assert hooks.flush()
+    hooks.close()
+    receiver.refuse = lambda _: None
+    return [ids[0], ids[2]]
+
+
+def test_status_of_an_empty_spool(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status"]) == 0
+    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    assert [(name, text.split()[0]) for name, text in lines] == [
+        ("pending", "0"),
+        ("parked", "0"),
+        ("dead", "0"),
+        ("Ops", "ok"),
+    ]
+
+
+def test_status_tells_what_waits_and_why(spool: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _leave_behind(spool, 7)
+    facts = _status(capsys)
+    assert (facts["pending"], facts["dead"], facts["parked"]) == (7, 0, 0)
+    assert facts["oldest_emitted_at"].endswith("Z")
+    assert facts["endpoint"]["condition"] in ("backing off", "breaker open")
+    assert main(["status"]) == 0
+    text = capsys.readouterr().out
+    assert "Connection refused" in text
+    assert "next attempt in" in text
+
+
+def test_flush_delivers_itself_when_no_portal_runs(
+    spool: Path, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = _leave_behind(spool, 7)
+    assert main(["flush"]) == 0
+    assert [event["event_id"] for event in receiver.accepted] == ids
+    assert _status(capsys)["pending"] == 0
+
+
+def test_flush_says_when_something_is_left(
+    spool: Path, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _leave_behind(spool, 2)
+    receiver.judge = lambda _: Answer(503)
+    assert main(["flush", "--timeout", "0.3"]) == 1
+    assert "2 events wait" in capsys.readouterr().out
+
+
+def test_flush_hurries_a_portal_that_runs(spool: Path, receiver: Receiver) -> None:
+    receiver.answers.append(Answer(410))
+    hooks = _portal(spool, receiver.url)
+    hooks.emit("a.b", "s1")
+    while hooks.stats().endpoint != "stopped":
+        assert not hooks.flush(0.01)
+    assert main(["flush", "--timeout", "10"]) == 0
+    assert len(receiver.accepted) == 1
+    assert hooks.stats().endpoint == "ok"
+    hooks.close()
+
+
+def test_parked_sessions_are_counted(
+    spool: Path, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    receiver.judge = lambda events: Answer(500) if events[0]["session_id"] == "bad" else None
+    hooks = _portal(spool, receiver.url, Pace(first=0.01, open_interval=0.02))
+    hooks.emit("a.b", "bad")
+    hooks.emit("a.b", "good")
+    assert len(receiver.wait_for("good", 1)) == 1
+    assert not hooks.flush(0.3)
+    facts = _status(capsys)
+    assert (facts["pending"], facts["parked"], facts["parked_sessions"]) == (1, 1, 1)
+    assert hooks.stats().pending == 1
+    hooks.close()
+
+
+def test_dead_letters_are_listed_and_shown(
+    spool: Path, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = _bury(spool, receiver)
+    assert main(["dead-letter", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1:4] for line in lines] == [[first, "bad.one", "s1"], [second, "bad.one", "s1"]]
+    assert main(["dead-letter", "show", str(first)]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["event"]["data"], shown["reason"]) == ({"é": 1}, "conflict: as told")
+
+
+def test_a_dead_letter_is_sent_again_with_the_same_id(spool: Path, receiver: Receiver) -> None:
+    first, second = _bury(spool, receiver)
+    assert main(["dead-letter", "retry", str(second)]) == 0
+    assert main(["flush"]) == 0
+    assert [event["event_id"] for event in receiver.accepted][1:] == [second]
+    assert main(["dead-letter", "retry", "--all"]) == 0
+    assert main(["flush"]) == 0
+    assert [event["event_id"] for event in receiver.accepted][1:] == [second, first]
+
+
+def test_a_dead_letter_is_dropped_only_when_named(
+    spool: Path, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, _ = _bury(spool, receiver)
+    assert main(["dead-letter", "drop"]) == 2
+    assert main(["dead-letter", "drop", str(first), "unknown"]) == 1
+    assert "no dead event has the id unknown" in capsys.readouterr().err
+    assert _status(capsys)["dead"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "complaint"),
+    [
+        (["status"], {"OPS_SPOOL_DIR": ""}, "OPS_SPOOL_DIR is not set"),
+        (["status"], {"OPS_SPOOL_DIR": "/nowhere/at/all"}, "there is no spool folder"),
+        (["flush"], {"OPS_WEBHOOK_SECRET": ""}, "OPS_WEBHOOK_SECRET is not set"),
+    ],
+)
+def test_a_wrong_set_up_is_one_clear_line(
+    arguments: list[str],
+    environment: dict[str, str],
+    complaint: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert complaint in error
+    assert error.count("\n") == 1
+
+
+def test_it_runs_as_a_program() -> None:
+    program = [sys.executable, "-m", "portal_hooks.outbox_cli"]
+    helped = subprocess.run([*program, "--help"], capture_output=True, text=True, check=True)
+    assert "dead-letter" in helped.stdout
+    wrong = subprocess.run([*program, "explode"], capture_output=True, check=False, env=os.environ)
+    assert wrong.returncode == 2

@@ -1,0 +1,227 @@
+"""`emit_in`: an event exists if, and only if, the portal's own transaction commits; on both databases."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Session
+
+from portal_hooks import OnboardHooks
+from portal_hooks.outbox import RELAY_ROWS, TABLE, TABLE_DEFINITION, move_rows
+from portal_hooks.settings import HookSettings
+from portal_hooks.signing import parse_secret
+from portal_hooks.spool import Spool
+from tests.servers.webhook_receiver import SECRET, Receiver, receiving
+
+Connect = Callable[[], Any]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as running:
+        yield running
+
+
+@pytest.fixture
+def hooks(receiver: Receiver, spool: Path) -> Iterator[OnboardHooks]:
+    made = OnboardHooks(HookSettings(receiver.url, parse_secret(SECRET), spool))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def connect(empty_database_url: str) -> Connect:
+    """Opens DB-API connections to a database with the outbox's table and one of the portal's own."""
+    url = make_url(empty_database_url)
+    is_sqlite = url.get_backend_name() == "sqlite"
+
+    def open_one() -> Any:
+        if is_sqlite:
+            return sqlite3.connect(url.database or "", timeout=10)
+        return psycopg.connect(empty_database_url)
+
+    connection = open_one()
+    connection.execute(TABLE_DEFINITION[url.get_backend_name()])
+    connection.execute("CREATE TABLE accounts (name VARCHAR(20) PRIMARY KEY)")
+    connection.commit()
+    connection.close()
+    return open_one
+
+
+@pytest.fixture
+def engine_url(empty_database_url: str, connect: Connect) -> str:
+    url = make_url(empty_database_url)
+    return url.set(
+        drivername={"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}[url.get_backend_name()]
+    ).render_as_string(hide_password=False)
+
+
+def _rows(connect: Connect) -> list[str]:
+    connection = connect()
+    ids = [row[0] for row in connection.execute(f"SELECT event_id FROM {TABLE} ORDER BY id").fetchall()]
+    connection.close()
+    return ids
+
+
+def test_no_phantom_event_on_rollback(hooks: OnboardHooks, receiver: Receiver, connect: Connect) -> None:
+    hooks.relay_from(connect)
+    connection = connect()
+    connection.execute("INSERT INTO accounts VALUES ('a')")
+    assert hooks.emit_in(connection, "account.created", "s1") is not None
+    connection.rollback()
+    kept = hooks.emit_in(connection, "account.created", "s2", data={"email": "é@acme.pt"})
+    connection.commit()
+    connection.close()
+    assert [event["event_id"] for event in receiver.wait_for("s2", 1)] == [kept]
+    assert receiver.of("s1") == []
+    assert _rows(connect) == []
+
+
+def test_an_event_is_not_sent_before_the_commit(
+    hooks: OnboardHooks, receiver: Receiver, connect: Connect
+) -> None:
+    hooks.relay_from(connect)
+    connection = connect()
+    hooks.emit_in(connection, "account.created", "s1")
+    time.sleep(1.2)
+    assert receiver.of("s1") == []
+    connection.commit()
+    assert len(receiver.wait_for("s1", 1)) == 1
+    connection.close()
+
+
+@pytest.mark.parametrize("kind", ["connection", "session"])
+def test_sqlalchemy_takes_part(hooks: OnboardHooks, connect: Connect, engine_url: str, kind: str) -> None:
+    engine = create_engine(engine_url)
+    with engine.connect() if kind == "connection" else Session(engine) as transaction:
+        hooks.emit_in(transaction, "account.created", "s1")
+        transaction.rollback()
+        kept = hooks.emit_in(transaction, "account.created", "s1")
+        transaction.commit()
+    engine.dispose()
+    assert _rows(connect) == [kept]
+
+
+def test_a_failed_emit_leaves_the_business_transaction_whole(hooks: OnboardHooks, connect: Connect) -> None:
+    connection = connect()
+    connection.execute(f"DROP TABLE {TABLE}")
+    connection.commit()
+    connection.execute("INSERT INTO accounts VALUES ('a')")
+    assert hooks.emit_in(connection, "account.created", "s1") is None
+    connection.execute("INSERT INTO accounts VALUES ('b')")
+    connection.commit()
+    assert len(connection.execute("SELECT * FROM accounts").fetchall()) == 2
+    connection.close()
+    assert hooks.stats().invalid == 1
+
+
+def test_something_that_is_no_connection_is_only_logged(hooks: OnboardHooks) -> None:
+    assert hooks.emit_in(object(), "account.created", "s1") is None
+    assert hooks.stats().invalid == 1
+
+
+def test_a_relay_that_dies_before_its_commit_moves_the_rows_again(
+    hooks: OnboardHooks, spool: Path, connect: Connect
+) -> None:
+    connection = connect()
+    ids = [hooks.emit_in(connection, "a.b", "s1") for _ in range(3)]
+    connection.commit()
+    dying = Spool(spool)
+    connection.close()
+    broken = connect()
+    # The lock it would need to delete is taken, or the connection is lost: either way no row is gone.
+    with pytest.raises(Exception, match="lost"):
+        move_rows(_LosesItsConnection(broken), dying)
+    broken.close()
+    assert _rows(connect) == ids
+    assert dying.appended == 3
+
+
+def test_a_large_outbox_is_moved_whole_and_in_order(
+    hooks: OnboardHooks, receiver: Receiver, connect: Connect
+) -> None:
+    connection = connect()
+    ids = [hooks.emit_in(connection, "a.b", "s1") for _ in range(2 * RELAY_ROWS + 7)]
+    connection.commit()
+    connection.close()
+    hooks.relay_from(connect)
+    events = receiver.wait_for("s1", len(ids), seconds=20)
+    assert [event["event_id"] for event in events] == ids
+
+
+def test_two_relays_of_one_host_do_not_move_a_row_twice(
+    hooks: OnboardHooks, receiver: Receiver, connect: Connect, spool: Path
+) -> None:
+    other = OnboardHooks(HookSettings(receiver.url, parse_secret(SECRET), spool))
+    hooks.relay_from(connect)
+    other.relay_from(connect)
+    connection = connect()
+    ids = []
+    for _ in range(30):
+        ids.append(hooks.emit_in(connection, "a.b", "s1"))
+        connection.commit()
+    connection.close()
+    assert [event["event_id"] for event in receiver.wait_for("s1", 30)] == ids
+    time.sleep(1)
+    assert len(receiver.of("s1")) == 30
+    other.close()
+
+
+def test_the_relay_survives_a_database_that_is_away(
+    hooks: OnboardHooks, receiver: Receiver, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("portal_hooks.outbox.AWAY_SECONDS", 0.1)
+    is_away = threading.Event()
+    is_away.set()
+
+    def connect_if_there() -> Any:
+        if is_away.is_set():
+            raise ConnectionError("the database is away")
+        return connect()
+
+    hooks.relay_from(connect_if_there)
+    time.sleep(0.3)
+    is_away.clear()
+    connection = connect()
+    hooks.emit_in(connection, "a.b", "s1")
+    connection.commit()
+    connection.close()
+    assert len(receiver.wait_for("s1", 1)) == 1
+
+
+class _LosesItsConnection:
+    """A real connection that is cut when it comes to deleting."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def cursor(self) -> Any:
+        cursor = self._connection.cursor()
+        return _LosesItsCursor(cursor)
+
+
+class _LosesItsCursor:
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    def execute(self, sql: str, values: tuple[Any, ...]) -> None:
+        if sql.startswith("DELETE"):
+            raise ConnectionError("lost")
+        self._cursor.execute(
+            sql.replace("%s", "?") if "sqlite" in type(self._cursor).__module__ else sql, values
+        )
+
+    def fetchall(self) -> Any:
+        return self._cursor.fetchall()
