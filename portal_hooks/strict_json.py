@@ -34,9 +34,11 @@ def read_json(body: bytes, max_depth: int = MAX_DEPTH) -> Any:
         raise MalformedJson(f"not JSON: {error.msg} at line {error.lineno} column {error.colno}") from None
     except RecursionError:
         raise MalformedJson(f"nested deeper than {max_depth}") from None
-    # Both need an escape or many brackets to occur at all, so that most bodies skip the walk.
-    if "\\u" in text or text.count("{") + text.count("[") > max_depth:
-        _check(value, "", 0, max_depth)
+    # NUL and lone surrogates need an escape, depth needs brackets: most bodies skip both walks.
+    if text.count("{") + text.count("[") > max_depth:
+        _check_depth(value, max_depth)
+    if "\\u" in text:
+        _check(value, "")
     return value
 
 
@@ -70,18 +72,27 @@ def _constant(name: str) -> Any:
     raise MalformedJson(f"{name} is not JSON")
 
 
-def _check(value: Any, pointer: str, depth: int, max_depth: int) -> None:
+def _check_depth(value: Any, max_depth: int, left: int | None = None) -> None:
+    left = max_depth if left is None else left
+    if not isinstance(value, dict | list):
+        return
+    if left == 0:
+        raise MalformedJson(f"nested deeper than {max_depth}")
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, dict | list):
+            _check_depth(item, max_depth, left - 1)
+
+
+def _check(value: Any, pointer: str) -> None:
     if isinstance(value, str):
         _check_text(value, pointer)
     elif isinstance(value, dict | list):
-        if depth == max_depth:
-            raise MalformedJson(f"nested deeper than {max_depth}")
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, item in items:
             if isinstance(key, str):
                 _check_text(key, pointer)
             step = str(key).replace("~", "~0").replace("/", "~1")
-            _check(item, f"{pointer}/{step}", depth + 1, max_depth)
+            _check(item, f"{pointer}/{step}")
 
 
 def _check_text(text: str, pointer: str) -> None:

@@ -20,14 +20,21 @@ from projections.tables import REACHED, funnel_daily
 COUNTS: Final = ("sessions", *REACHED, "failed")
 
 
+_COUNTED: Final = {
+    (furthest, failed): (1, *(int(index <= furthest) for index in range(len(STAGES))), int(failed))
+    for furthest in range(len(STAGES))
+    for failed in (False, True)
+}
+"""What a session adds to its day, as COUNTS, by its furthest stage and whether it stands failed."""
+
+
 def contribution(session: Session | None) -> tuple[int, tuple[int, ...]] | None:
-    """The day a session counts for and what it adds there, as COUNTS; None when the funnel ignores it."""
+    """The day a session counts for and what it adds there; None when the funnel ignores it."""
     if session is None or session.current_stage is None:
         return None
-    furthest = max(session.furthest, 0)  # known only by a failure, it has started all the same
-    reached = (int(index <= furthest) for index in range(len(STAGES)))
-    day = session.first_event_at - session.first_event_at % DAY
-    return day, (1, *reached, int(session.current_stage == FAILED_STAGE))
+    # Known only by a failure, a session has started all the same.
+    counts = _COUNTED[max(session.furthest, 0), session.current_stage == FAILED_STAGE]
+    return session.first_event_at - session.first_event_at % DAY, counts
 
 
 def follow(connection: Connection, changes: Sequence[Change], table: Table) -> None:

@@ -5,7 +5,7 @@ Live ingest, repair, rebuild, verify and every question about the past use this 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -111,7 +111,22 @@ class Session:
 
     def copy(self) -> "Session":
         """A copy that can be changed without changing this one."""
-        return replace(self, reached=self.reached.copy())
+        return Session(
+            self.session_id,
+            self.source,
+            self.domain,
+            self.furthest,
+            self.infra_status,
+            self.failed_at,
+            self.failure_step,
+            self.failure_code,
+            self.failure_reason,
+            self.failure_count,
+            self.event_count,
+            self.first_event_at,
+            self.last_event_at,
+            self.reached.copy(),
+        )
 
     @property
     def current_stage(self) -> str | None:

@@ -6,6 +6,7 @@ is known to be right, and nothing is answered with 2xx before it is durable.
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from math import ceil
 from typing import NamedTuple, TypeVar
@@ -125,8 +126,8 @@ class Receiver:
             receipts = await self._writer.submit(deliveries)
         except Overloaded:
             raise unavailable("Too many events are waiting; send this one again.") from None
-        for receipt in receipts:
-            metrics.EVENTS[receipt.status].inc()
+        for status, number in Counter(receipt.status for receipt in receipts).items():
+            metrics.EVENTS[status].inc(number)
         return receipts
 
     async def _keep(self, admitted: Admitted, rejections: Sequence[Rejection]) -> None:

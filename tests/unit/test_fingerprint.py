@@ -1,4 +1,4 @@
-"""The fingerprint of the projection logic: layout and comments do not count, each change of the logic does."""
+"""The fingerprint of the projection logic: layout and comments do not count, every change of logic does."""
 
 import ast
 import inspect
