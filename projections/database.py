@@ -14,7 +14,7 @@ from typing import Any, Final
 from pysqlite3 import dbapi2 as sqlite
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 WRITE_LOCK: Final = 0x6F70735F77726974
@@ -240,7 +240,7 @@ def _translated() -> Iterator[None]:
     """Turn the drivers' passing failures into DatabaseUnavailable; real faults stay what they are."""
     try:
         yield
-    except (OperationalError, InterfaceError, InternalError, PoolTimeout) as error:
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
         raise DatabaseUnavailable(_reason(error)) from error
     except DBAPIError as error:
         if not error.connection_invalidated:

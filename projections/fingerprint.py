@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from portal_hooks import contract
-from projections import onboarding, sessions
+from projections import onboarding, sessions, tickets
 from projections.read_models import READ_MODELS
 from projections.tables import onboard_sessions, projection_state
 
@@ -26,9 +26,9 @@ def fingerprint() -> str:
     followers = [inspect.getmodule(model.totals) for model in READ_MODELS]
     tables = [onboard_sessions, *(model.table for model in READ_MODELS)]
     digest = hashlib.sha256()
-    for module in (onboarding, sessions, *filter(None, followers)):
+    for module in (onboarding, sessions, tickets, *filter(None, followers)):
         digest.update("".join(_canonical(ast.parse(inspect.getsource(module)))).encode())
-    digest.update(repr(list(contract.STAGE_OF.items())).encode())
+    digest.update(repr((list(contract.STAGE_OF.items()), contract.EVENT_TYPES)).encode())
     for table in tables:
         digest.update(repr([(column.name, str(column.type)) for column in table.columns]).encode())
     return digest.hexdigest()[:16]

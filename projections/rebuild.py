@@ -6,6 +6,7 @@ the next one goes on where it stopped.
 """
 
 import gc
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ CUTOVER_SESSIONS: Final = 200
 """At most so many sessions are refolded while ingest waits."""
 
 _CUTOVER_TRIES: Final = 20
+_CUTOVER_PAUSE_SECONDS: Final = 3
 _CATCH_UP_ROUNDS: Final = 20
 """Ingest faster than the catch-up would outrun it for ever; after so many rounds it has to wait a little."""
 _LIVE: Final = (onboard_sessions, *(model.table for model in READ_MODELS))
@@ -88,7 +90,7 @@ def rebuild(database: Database, progress: Progress, *, keep_going: bool = False)
         progress("cutover", events, events)
         position = _cut_over(database, start, fold)
         progress("tickets", events, events)
-        _settle_tickets(database)
+        settle_tickets(database)
     return Summary(events, folded, position, resumed, sum(map(len, fold.failures.values())))
 
 
@@ -140,7 +142,9 @@ def _begin(database: Database, *, anew: bool) -> tuple[int, bool]:
             return position, True
         shadow.create(connection, onboard_sessions)
         start = head(connection)
-        fingerprint.record(connection, shadow_fingerprint=fingerprint.fingerprint(), shadow_position=start)
+        # What a rebuild that keeps going has left out is known to it alone: nobody may resume it.
+        built_by = None if anew else fingerprint.fingerprint()
+        fingerprint.record(connection, shadow_fingerprint=built_by, shadow_position=start)
     return start, False
 
 
@@ -201,7 +205,7 @@ def _catch_up(database: Database, position: int, fold: _Fold) -> int:
 def _cut_over(database: Database, position: int, fold: _Fold) -> int:
     """Swap the shadows in. Returns the log's position at that moment."""
     unavailable: DatabaseUnavailable | None = None
-    for _ in range(_CUTOVER_TRIES):
+    for attempt in range(_CUTOVER_TRIES):
         position = _catch_up(database, position, fold)
         try:
             with database.write() as connection:
@@ -212,6 +216,10 @@ def _cut_over(database: Database, position: int, fold: _Fold) -> int:
                 return _swap(connection, fold)
         except DatabaseUnavailable as error:
             unavailable = error
+        with database.read() as connection:
+            if fingerprint.shadow_state(connection)[1] is None:
+                return head(connection)  # the answer to the commit was lost, the commit was not
+        time.sleep(min(0.1 * 2**attempt, _CUTOVER_PAUSE_SECONDS))
     raise RebuildFailed(f"no gap for the cutover after {_CUTOVER_TRIES} tries: {unavailable}")
 
 
@@ -240,7 +248,8 @@ def _refold_into_shadow(connection: Connection, session_ids: list[str], fold: _F
         model.follow(connection, changes, shadow_of(model.table))
 
 
-def _settle_tickets(database: Database) -> None:
+def settle_tickets(database: Database) -> None:
+    """Bring the derived part of all tickets in step with the sessions' rows."""
     with database.read() as connection:
         waiting = iter(sorted(tickets.out_of_step(connection)))
     while some := list(islice(waiting, CUTOVER_SESSIONS)):

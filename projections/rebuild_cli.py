@@ -58,10 +58,9 @@ def run(
     if print_fingerprint:
         print(fingerprint.fingerprint())
         return
-    if sum(map(bool, (verify_only, dry_run, session, retry_quarantined, if_stale or keep_going))) > 1:
-        raise typer.BadParameter("these options do not go together; see --help")
-    if sample and not verify_only:
-        raise typer.BadParameter("--sample goes with --verify")
+    modes = (verify_only, dry_run, session is not None, retry_quarantined, if_stale or keep_going)
+    if sum(modes) > 1 or (sample and not verify_only) or session == "":
+        raise typer.BadParameter("these options do not go together, or --session is empty; see --help")
     report = Report(as_json=as_json, quiet=quiet)
     database = Database(DatabaseSettings().database_url)
     try:
@@ -95,9 +94,12 @@ def main() -> None:
 def _rebuild(database: Database, report: Report, *, if_stale: bool, keep_going: bool) -> None:
     if if_stale:
         with database.read() as connection:
-            if fingerprint.freshness(connection) == "current":
-                report.result("The rows are built by today's logic; nothing to do.", result="current")
-                return
+            current = fingerprint.freshness(connection) == "current"
+        if current:
+            # An earlier rebuild may have been killed between its cutover and its tickets.
+            rebuild.settle_tickets(database)
+            report.result("The rows are built by today's logic; nothing to do.", result="current")
+            return
     with report.progress() as progress:
         summary = rebuild.rebuild(database, progress, keep_going=keep_going)
     quarantined = f" {summary.quarantined} events are quarantined." if summary.quarantined else ""

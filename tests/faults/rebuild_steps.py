@@ -57,7 +57,7 @@ STEPS: Final = {
     "swapped, not committed": Step(rebuild, "_swap"),
     "cut over": Step(rebuild, "_cut_over", leaves_shadow=False, is_cut_over=True),
     "tickets mended, not committed": Step(tickets, "settle", leaves_shadow=False, is_cut_over=True),
-    "all done": Step(rebuild, "_settle_tickets", leaves_shadow=False, is_cut_over=True, has_tickets=True),
+    "all done": Step(rebuild, "settle_tickets", leaves_shadow=False, is_cut_over=True, has_tickets=True),
 }
 
 

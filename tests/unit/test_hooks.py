@@ -309,11 +309,17 @@ def test_a_forked_child_holds_nothing_of_its_parents(
     assert own is not None
     parent_lane = Lane(own[0])
     read_end, write_end = os.pipe()
+    is_up, tell_up = os.pipe()
     child = os.fork()
     if child == 0:
+        os.write(tell_up, b".")
         os.read(read_end, 1)
         hooks.emit("from.child", "s1")
         os._exit(0 if hooks.flush(10) else 1)
+    # What the child lets go of, it lets go of on its first steps.
+    os.read(is_up, 1)
+    os.close(is_up)
+    os.close(tell_up)
     hooks.close()
     sender_lock = SenderLock(tmp_path)
     is_free = sender_lock.acquire()
