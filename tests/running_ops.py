@@ -13,6 +13,7 @@ import uvicorn
 
 from ops_service.app import create_app
 from ops_service.auth import tokens
+from ops_service.auth.principals import SCOPES
 from ops_service.server import options
 from ops_service.settings import Settings
 from portal_hooks.contract import new_event_id, utc_now_rfc3339
@@ -45,7 +46,7 @@ class RunningOps:
         self.url = url
         self.database = database
         with database.write() as connection:
-            issued = {scope: tokens.create(connection, f"test-{scope}", scope) for scope in tokens.SCOPES}
+            issued = {scope: tokens.create(connection, f"test-{scope}", scope) for scope in SCOPES}
         self.tokens = issued
         self.http = httpx.Client(base_url=url, timeout=30, headers=self.bearer("admin"))
 
