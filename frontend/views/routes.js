@@ -1,15 +1,18 @@
 // Which view an address opens.
+import { accountView } from "./account.js";
 import { dashboardView } from "./dashboard.js";
 import { eventView } from "./event.js";
 import { eventsView } from "./events.js";
 import { healthView } from "./health.js";
 import { notFoundView } from "./not-found.js";
+import { peopleView } from "./people.js";
 import { sessionView } from "./session.js";
 import { sessionsView } from "./sessions.js";
 import { ticketView } from "./ticket.js";
 import { ticketsView } from "./tickets.js";
 
-const LISTS = { tickets: ticketsView, sessions: sessionsView, events: eventsView, health: healthView };
+const LISTS = { tickets: ticketsView, sessions: sessionsView, events: eventsView, health: healthView,
+  account: accountView, people: peopleView };
 const DETAILS = { tickets: ticketView, sessions: sessionView, events: eventView };
 
 /** The view of a route: a function of its context giving {title, resources, render, actions?, isBare?}. */
