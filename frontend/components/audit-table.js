@@ -10,9 +10,16 @@ export function auditTable(lines) {
     { label: t("audit.when"), cell: (row) => timeWithAge(row.at) },
     { label: t("audit.who"), cell: (row) => [who(row), row.address ? h("span", { class: "id" }, row.address) : null] },
     { label: t("audit.what"), cell: (row) => name("audit", row.action) },
-    { label: t("audit.subject"), cell: (row) => [h("bdi", {}, row.subject ?? NOTHING),
+    { label: t("audit.subject"), cell: (row) => [on(row.subject),
       row.detail ? h("bdi", { class: "id" }, row.detail) : null] },
   ] });
+}
+
+// "ticket 7": the kind is said in the operator's language.
+function on(subject) {
+  if (subject === null) return NOTHING;
+  const [kind, ...rest] = subject.split(" ");
+  return [name("audit.on", kind), " ", h("bdi", {}, rest.join(" "))];
 }
 
 function who({ actor, actor_kind: kind }) {

@@ -31,6 +31,7 @@ export default {
   "people.token": "Copy the token now. It is shown once.",
   "audit.title": "Audit log", "audit.when": "When", "audit.who": "Who", "audit.what": "What", "audit.subject": "On what",
   "audit.server": "on the server", "audit.nobody": "not signed in", "audit.token": "token",
+  "audit.on.user": "user", "audit.on.token": "token", "audit.on.ticket": "ticket", "audit.on.session": "session", "audit.on.nobody": "unknown name",
   "audit.signed_in": "signed in", "audit.signed_out": "signed out", "audit.sign_in_refused": "sign-in refused",
   "audit.link_created": "link created", "audit.link_used": "link used", "audit.password_changed": "password changed",
   "audit.password_set": "password set", "audit.password_refused": "password change refused",

@@ -32,6 +32,7 @@ export default {
   "people.token": "Copie já o token. Só é mostrado uma vez.",
   "audit.title": "Registo de auditoria", "audit.when": "Quando", "audit.who": "Quem", "audit.what": "O quê", "audit.subject": "Sobre o quê",
   "audit.server": "no servidor", "audit.nobody": "sem sessão", "audit.token": "token",
+  "audit.on.user": "utilizador", "audit.on.token": "token", "audit.on.ticket": "ticket", "audit.on.session": "sessão", "audit.on.nobody": "nome desconhecido",
   "audit.signed_in": "iniciou sessão", "audit.signed_out": "saiu", "audit.sign_in_refused": "entrada recusada",
   "audit.link_created": "ligação criada", "audit.link_used": "ligação usada", "audit.password_changed": "palavra-passe mudada",
   "audit.password_set": "palavra-passe definida", "audit.password_refused": "mudança de palavra-passe recusada",

@@ -42,6 +42,7 @@ function who(signOut) {
 function passwordCard({ message, failed }, onsubmit) {
   return h("section", { class: "card" }, h("h2", {}, t("account.password")),
     h("form", { class: "note-form", onsubmit },
+      h("input", { name: "name", value: account().name, autocomplete: "username", readonly: true, hidden: true }),
       passwordField("current", t("account.current")),
       passwordField("fresh", t("welcome.password"), true),
       h("div", { class: "buttons" }, h("button", { type: "submit", class: "primary" }, t("account.change"))),

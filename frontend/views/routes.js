@@ -1,15 +1,18 @@
 // Which view an address opens.
-import { accountView } from "./account.js";
+import { t } from "../i18n/catalog.js";
 import { dashboardView } from "./dashboard.js";
 import { eventView } from "./event.js";
 import { eventsView } from "./events.js";
 import { healthView } from "./health.js";
 import { notFoundView } from "./not-found.js";
-import { peopleView } from "./people.js";
+import { lazyView } from "./lazy.js";
 import { sessionView } from "./session.js";
 import { sessionsView } from "./sessions.js";
 import { ticketView } from "./ticket.js";
 import { ticketsView } from "./tickets.js";
+
+const accountView = lazyView(() => t("account.title"), async () => (await import("./account.js")).accountView);
+const peopleView = lazyView(() => t("nav.people"), async () => (await import("./people.js")).peopleView);
 
 const LISTS = { tickets: ticketsView, sessions: sessionsView, events: eventsView, health: healthView,
   account: accountView, people: peopleView };

@@ -117,7 +117,7 @@ def _begin(connection: Connection, user: Row[Any], visitor: Visitor, action: str
 
 def _record_refusal(connection: Connection, user: Row[Any] | None, visitor: Visitor) -> None:
     nobody = Principal("", "read", "nobody", visitor.address)
-    audit.record(connection, nobody, "sign_in_refused", f"user {user.name}" if user else "unknown name")
+    audit.record(connection, nobody, "sign_in_refused", f"user {user.name}" if user else "nobody")
 
 
 def _target(connection: Connection, secret: str, now: int) -> links.Target:
