@@ -10,9 +10,8 @@ import { createLive, pollingSource } from "./lib/live.js";
 import { morph } from "./lib/morph.js";
 import { applyTheme } from "./lib/preferences.js";
 import { currentRoute } from "./lib/router.js";
-import { viewFor } from "./views/routes.js";
+import { viewFor, welcomeView } from "./views/routes.js";
 import { signInView } from "./views/sign-in.js";
-import { welcomeView } from "./views/welcome.js";
 
 const root = document.getElementById("app");
 const live = createLive(pollingSource(), refreshView, onLiveState);

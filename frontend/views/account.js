@@ -25,7 +25,7 @@ export function accountView({ draw, signOut }) {
     draw();
   }
 
-  return { title: () => t("account.title"), resources: [], render: () =>
+  return { resources: [], render: () =>
     h("div", { class: "stack account", "aria-busy": "false" }, who(signOut),
       account().kind === "user" ? passwordCard(state, change) : null) };
 }

@@ -2,7 +2,7 @@
 import { h } from "../lib/dom.js";
 
 /** A view in place of the one that `load` promises, until it is there. */
-export function lazyView(title, load) {
+export function lazyView(title, load, isBare = false) {
   return (context) => {
     const resources = [];
     let view = null;
@@ -18,6 +18,6 @@ export function lazyView(title, load) {
     }
 
     complete();
-    return { title, resources, render: () => view?.render() ?? h("div", { "aria-busy": "true" }) };
+    return { title, isBare, resources, render: () => view?.render() ?? h("div", { "aria-busy": "true" }) };
   };
 }

@@ -14,6 +14,8 @@ import { ticketsView } from "./tickets.js";
 const accountView = lazyView(() => t("account.title"), async () => (await import("./account.js")).accountView);
 const peopleView = lazyView(() => t("nav.people"), async () => (await import("./people.js")).peopleView);
 
+export const welcomeView = lazyView(() => t("welcome.title"), async () => (await import("./welcome.js")).welcomeView, true);
+
 const LISTS = { tickets: ticketsView, sessions: sessionsView, events: eventsView, health: healthView,
   account: accountView, people: peopleView };
 const DETAILS = { tickets: ticketView, sessions: sessionView, events: eventView };

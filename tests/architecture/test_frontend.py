@@ -39,7 +39,7 @@ def imported_from(entry: str) -> list[Path]:
     found = [(ROOT / "frontend" / entry).resolve()]
     for path in found:
         names = re.findall(r'^import [^"]*"(\.[^"]+)";', path.read_text(), re.MULTILINE)
-        found += {(path.parent / name).resolve() for name in names} - set(found)
+        found += [each for name in names if (each := (path.parent / name).resolve()) not in found]
     return found
 
 
