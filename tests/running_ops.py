@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
 
 from ops_service.app import create_app
 from ops_service.auth import tokens
@@ -42,8 +43,9 @@ def event(event_type: str, session_id: str, **fields: Any) -> dict[str, Any]:
 class RunningOps:
     """Speaks to a running service as a portal and as an operator."""
 
-    def __init__(self, url: str, database: Database) -> None:
+    def __init__(self, url: str, database: Database, app: FastAPI) -> None:
         self.url = url
+        self.app = app
         self.database = database
         with database.write() as connection:
             issued = {scope: tokens.create(connection, f"test-{scope}", scope) for scope in SCOPES}
@@ -105,7 +107,7 @@ def running_ops(database_url: str, **changes: Any) -> Iterator[RunningOps]:
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     database = Database(database_url)
-    ops = RunningOps(f"http://127.0.0.1:{port}", database)
+    ops = RunningOps(f"http://127.0.0.1:{port}", database, app)
     try:
         yield ops
     finally:

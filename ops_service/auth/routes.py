@@ -95,6 +95,7 @@ def sign_out(
 
 def _welcome(request: Request, response: Response, signed_in: sign_in.SignedIn) -> schemas.Me:
     cookies.give(request, response, signed_in.cookie)
+    response.headers["Cache-Control"] = "no-store"
     return _me(signed_in.principal)
 
 

@@ -44,7 +44,7 @@ def imported_from(entry: str) -> list[Path]:
 
 
 def test_scripts_and_styles_stay_small() -> None:
-    """What every browser loads, compressed as one stream: one catalog, and no view that is loaded when opened."""
+    """What every browser loads, as one stream: one catalog, and no view that is loaded when it is opened."""
     others = [ROOT / "frontend" / name for name in ("i18n/en.js", "lib/early-theme.js")]
     scripts = [*imported_from("app.js"), *others]
     assert len(scripts) > 20
