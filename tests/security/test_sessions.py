@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from ops_service.auth.cookies import NAME, SECURE_NAME
 from portal_hooks.instants import HOUR, MINUTE
-from projections.tables import metadata
+from projections.tables import metadata, user_sessions
 from tests.people import PASSWORD, add_user, browser, browser_of, sign_in
 from tests.running_ops import RunningOps, running_ops
 from tests.security.conftest import Clock
@@ -98,7 +98,7 @@ def test_a_session_ends_however_busy_it_is(ops: RunningOps, clock: Clock) -> Non
 def test_reading_does_not_write_each_time(ops: RunningOps, clock: Clock) -> None:
     def used_at() -> int:
         with ops.database.read() as connection:
-            return connection.execute(select(metadata.tables["user_sessions"].c.used_at)).scalar_one()
+            return int(connection.execute(select(user_sessions.c.used_at)).scalar_one())
 
     with browser_of(ops, add_user(ops, "ana", "viewer")) as client:
         before = used_at()
