@@ -2,6 +2,7 @@
 
 import secrets
 import threading
+import unicodedata
 from typing import Final
 
 from argon2 import PasswordHasher
@@ -25,14 +26,14 @@ _at_once = threading.BoundedSemaphore(2)
 def hash_password(password: str) -> str:
     """The argon2id hash to store. Raises Problem 503 when too many wait."""
     with _Turn():
-        return _hasher.hash(password)
+        return _hasher.hash(_normal(password))
 
 
 def is_right(stored: str | None, password: str) -> bool:
     """True when the password is the stored one. For nobody's account it computes as long and is False."""
     with _Turn():
         try:
-            _hasher.verify(stored or _nobodys_hash, password)
+            _hasher.verify(stored or _nobodys_hash, _normal(password))
             return stored is not None
         except (VerificationError, InvalidHashError):
             return False
@@ -41,6 +42,11 @@ def is_right(stored: str | None, password: str) -> bool:
 def is_outdated(stored: str) -> bool:
     """True when the hash was made with other costs than today's."""
     return _hasher.check_needs_rehash(stored)
+
+
+def _normal(password: str) -> str:
+    """One keyboard sends "ç" as one character, another as two."""
+    return unicodedata.normalize("NFKC", password)
 
 
 class _Turn:

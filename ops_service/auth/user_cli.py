@@ -1,5 +1,6 @@
 """ops-service user: operators, from the server's own shell. Also the way back in when nobody can sign in."""
 
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -117,7 +118,8 @@ def _let_in(connection: Connection, settings: Settings, user: Row[Any], password
         audit.record(connection, SERVER, "password_set", f"user {user.name}")
         return
     secret = users.invite(connection, user, SERVER, now_instant())
-    print(links.address_of(f"http://{settings.host}:{settings.port}", secret))
+    host = socket.gethostname() if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+    print(links.address_of(f"http://{host}:{settings.port}", secret))
     print(f"Valid once, for 24 hours. {user.name} chooses a password there.", file=sys.stderr)
 
 

@@ -58,6 +58,12 @@ def test_every_failure_looks_and_costs_the_same(ops: RunningOps, monkeypatch: py
     }
 
 
+def test_a_password_is_the_same_from_any_keyboard() -> None:
+    assert passwords.is_right(
+        passwords.hash_password("cora\u00e7\u00e3o aberto"), "corac\u0327a\u0303o aberto"
+    )
+
+
 def test_nobody_s_hash_opens_nothing() -> None:
     assert not passwords.is_right(None, "")
     assert not passwords.is_right("no hash at all", "x")
