@@ -1,6 +1,7 @@
 // Wires the page: route to view, live source to refresh, state to what is drawn.
 import { announce } from "./components/announcer.js";
 import { shell } from "./components/shell.js";
+import { installShortcuts } from "./components/shortcuts.js";
 import { loadCatalog, t } from "./i18n/catalog.js";
 import { dropToken, takeTokenFromAddress, token } from "./lib/credentials.js";
 import { createLive, pollingSource } from "./lib/live.js";
@@ -86,6 +87,7 @@ await loadCatalog();
 applyTheme();
 takeTokenFromAddress();
 window.addEventListener("hashchange", onNavigation);
+installShortcuts(live.toggle);
 openRoute();
 live.start();
 

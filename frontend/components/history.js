@@ -5,7 +5,7 @@ import { h } from "../lib/dom.js";
 import { memo } from "../lib/morph.js";
 import { preference } from "../lib/preferences.js";
 import { card, empty } from "./card.js";
-import { orderSwitch, timeline } from "./timeline.js";
+import { orderSwitch, timeline, zoneSwitch } from "./timeline.js";
 
 export const PAGE = 200;
 
@@ -43,7 +43,7 @@ export function historyCard({ resource, pages, draw, timelineOf = (data) => data
     resource.refresh();
   };
   return () => card({ id: "history", title: t("timeline.title"), resource, lines: 10, className: "wide",
-    actions: orderSwitch(draw), body: (data) => body(timelineOf(data), keep, more) });
+    actions: h("div", { class: "buttons" }, zoneSwitch(draw), orderSwitch(draw)), body: (data) => body(timelineOf(data), keep, more) });
 }
 
 function body(history, keep, more) {

@@ -26,6 +26,15 @@ export function orderSwitch(draw) {
   } }, t(newestFirst ? "timeline.newest" : "timeline.oldest"));
 }
 
+/** Switches all times between the operator's zone and UTC. */
+export function zoneSwitch(draw) {
+  const isUtc = preference("zone") === "utc";
+  return h("button", { type: "button", class: "quiet", "aria-pressed": String(isUtc), onclick: () => {
+    setPreference("zone", isUtc ? "local" : "utc");
+    draw();
+  } }, "UTC");
+}
+
 function entry(item) {
   if (item.kind === "day") return h("li", { class: "day", "data-key": item.key }, exactTime(item.at, day(item.at)));
   if (item.kind === "fold") return fold(item);
