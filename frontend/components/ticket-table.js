@@ -9,7 +9,7 @@ import { exactTime, timeWithAge } from "./time.js";
 
 /** A table of tickets; `wide` adds the columns a full page has room for. */
 export function ticketTable({ caption, tickets, wide }) {
-  const columns = wide ? [which, status, stage, inStage, assignee, tags, opened] : [which, status, opened];
+  const columns = wide ? [which, status, stage, inStage, assignee, tags, () => opened("extra")] : [which, status, opened];
   return table({ caption, columns: columns.map((column) => column()), rows: tickets, keyOf: (row) => row.id });
 }
 
@@ -47,6 +47,6 @@ function tags() {
   return { label: t("ticket.tags"), cell: (row) => tagList(row.tags) ?? NOTHING };
 }
 
-function opened() {
-  return { label: t("ticket.opened"), cell: (row) => timeWithAge(row.created_at) };
+function opened(className) {
+  return { label: t("ticket.opened"), className, cell: (row) => timeWithAge(row.created_at) };
 }
