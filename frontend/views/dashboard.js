@@ -24,17 +24,16 @@ const NEWEST = 10;
 const LONGEST = 3;
 // The other widgets follow the funnel: they load when the log has moved, and now and then for what moves without it.
 const SLOW_MS = 10_000;
-const SLOWEST_MS = 300_000;
+const KEPT_MS = 300_000;
+const HOUR_MS = 3_600_000;
 
 export function dashboardView({ query, draw }) {
   const asked = chosenWindow(query);
   const flow = resource(async (signal) => withScope(await api.funnel(asked, signal), asked));
   const following = { minimum: SLOW_MS, changed: () => flow.data?.position ?? null };
   const follow = (load) => resource(load, following);
-  const before = resource(async (signal) => (flow.data === null ? null : windowBefore(flow.data, signal)),
-    { minimum: SLOWEST_MS, changed: () => flow.data !== null });
-  const stuck = follow(async (signal) => (flow.data === null ? null
-    : api.sessions({ state: "stalled", order: "asc", limit: LONGEST, ...flow.data.scope }, signal)));
+  const before = follow(windowBefore(asked));
+  const stuck = follow((signal) => api.sessions(stalledLongest(asked), signal));
   const days = follow((signal) => api.trend({ days: TREND_DAYS }, signal));
   const tickets = follow((signal) => api.tickets({ limit: NEWEST }, signal));
   const health = follow((signal) => api.readiness(signal));
@@ -76,9 +75,35 @@ function withScope(answer, { until, as_of }) {
   return { ...answer, scope };
 }
 
-// As it was known when it ended: later events of the same sessions must not change it.
-function windowBefore({ window: { since, hours } }, signal) {
-  return api.funnel({ hours, as_of: since }, signal);
+/** Where the window asked for begins and ends, in milliseconds. */
+function boundsOf({ hours, since, until, as_of }) {
+  const end = Date.parse(until ?? as_of ?? new Date().toISOString());
+  return { start: since === undefined ? end - hours * HOUR_MS : Date.parse(since), end };
+}
+
+function stalledLongest(asked) {
+  const { hours: _hours, ...own } = asked;
+  return { state: "stalled", order: "asc", limit: LONGEST, since: instantAt(boundsOf(asked).start), ...own };
+}
+
+// What is no time in the address is the service's to refuse.
+function instantAt(milliseconds) {
+  return Number.isNaN(milliseconds) ? "" : new Date(milliseconds).toISOString();
+}
+
+// As it was known when it ended: later events of the same sessions must not change it. Being past it hardly moves.
+function windowBefore(asked) {
+  let kept = null;
+  let keptAt = -Infinity;
+  return async (signal) => {
+    const { start, end } = boundsOf(asked);
+    if (!(end > start)) return null;
+    if (Date.now() - keptAt > KEPT_MS) {
+      kept = await api.funnel({ hours: (end - start) / HOUR_MS, as_of: instantAt(start) }, signal);
+      keptAt = Date.now();
+    }
+    return kept;
+  };
 }
 
 function customWindow(query) {
