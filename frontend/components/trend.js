@@ -18,7 +18,7 @@ export function trend({ days }) {
     h("p", { class: "row muted", "aria-hidden": "true" },
       ["onward", "failed", "active"].map((kind) => h("span", {}, h("span", { class: `swatch fill-${kind}` }), " ", t(`trend.${kind}`)))),
     h("details", {}, h("summary", {}, t("trend.table")),
-      h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("trend.title") },
+      h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("trend.table") },
         table({ caption: t("trend.title"), columns: columns(), rows: [...days].reverse(), keyOf: (row) => row.day }))),
   ];
 }

@@ -119,8 +119,8 @@ def test_each_number_of_a_custom_window_is_the_total_of_its_list(
             assert queries.count_sessions(connection, filters, STALLED_BEFORE) == number, filters
 
 
-@examples(parent=one_database, max_examples=30)
-@given(window_histories, st.sampled_from(INSTANTS), st.sampled_from([None, *INSTANTS]))
+@examples(parent=one_database, max_examples=60)
+@given(window_histories, st.sampled_from(INSTANTS), st.none() | st.sampled_from(INSTANTS))
 def test_each_number_of_a_past_funnel_is_the_total_of_its_list(
     database: Database, history: History, as_of: int, until: int | None
 ) -> None:
@@ -138,7 +138,7 @@ def test_each_number_of_a_past_funnel_is_the_total_of_its_list(
             assert total == len(rows) == number, filters
 
 
-@examples(parent=one_database, max_examples=40)
+@examples(parent=one_database, max_examples=80)
 @given(window_histories, st.data())
 def test_a_past_list_of_this_moment_is_the_live_one(
     database: Database, history: History, data: st.DataObject
@@ -151,6 +151,8 @@ def test_a_past_list_of_this_moment_is_the_live_one(
         began_since=data.draw(st.sampled_from([None, *INSTANTS])),
         began_until=data.draw(st.sampled_from([None, *INSTANTS])),
         stage=data.draw(st.sampled_from([None, *STAGES, "failed"])),
+        reached=data.draw(st.sampled_from([None, *STAGES])),
+        furthest=data.draw(st.sampled_from([None, *STAGES])),
     )
     place = Place(None, data.draw(st.booleans()))
     with database.read() as connection:
