@@ -171,3 +171,23 @@ def test_an_error_keeps_what_was_loaded_and_says_how_old_it_is(
     expect(trouble).to_have_count(0)
     assert all("503" in complaint for complaint in page_complaints)
     page_complaints.clear()
+
+
+def test_what_was_written_stands_in_the_timeline_and_never_folds(desk: Page, ops: RunningOps) -> None:
+    wizard_run(ops, "broken", 2, failed=True)
+    for number in range(3):
+        note = ops.http.post("/api/v1/desk/tickets/1/notes", json={"body": f"{number} {MARKUP}"})
+        assert note.status_code == 201
+    later = event("domain.validated", "broken", occurred_at="2099-01-01T00:00:00Z")
+    assert ops.send(later).status_code == 201
+    go(desk, "#/tickets/1")
+    story = desk.locator("ol.timeline > li:not(.day)")
+    expect(story).to_have_count(7)
+    expect(story.nth(2)).to_contain_text("dns_timeout")
+    for number in range(3):
+        expect(story.nth(3 + number)).to_contain_text(f"{number} <img")
+    expect(story.nth(6)).to_contain_text("clock ahead")
+    desk.get_by_role("button", name="Show newest first").click()
+    expect(story.nth(1)).to_contain_text("2 <img")
+    go(desk, "#/sessions/broken")
+    expect(story).to_have_count(4)
