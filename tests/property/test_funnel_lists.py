@@ -138,19 +138,17 @@ def test_each_number_of_a_past_funnel_is_the_total_of_its_list(
             assert total == len(rows) == number, filters
 
 
+FILTER_VALUES: dict[str, list[Any]] = {
+    "domain": ["acme.pt"],
+    "q": ["A", "acme", "e"],
+    "began_since": INSTANTS,
+    "began_until": INSTANTS,
+    "stage": [*STAGES, "failed"],
+    "reached": [*STAGES],
+    "furthest": [*STAGES],
+}
 one_filter = st.one_of(
-    *(
-        st.fixed_dictionaries({name: st.sampled_from(values)})
-        for name, values in {
-            "domain": ["acme.pt"],
-            "q": ["A", "acme", "e"],
-            "began_since": INSTANTS,
-            "began_until": INSTANTS,
-            "stage": [*STAGES, "failed"],
-            "reached": STAGES,
-            "furthest": STAGES,
-        }.items()
-    )
+    *(st.fixed_dictionaries({name: st.sampled_from(values)}) for name, values in FILTER_VALUES.items())
 )
 
 
