@@ -42,7 +42,7 @@ export default {
   "funnel.median": "Median", "funnel.p90": "p90",
   "funnel.nobody": "nobody yet", "funnel.share": "{share} of all",
   "funnel.stalled.one": "{n} of them stalled", "funnel.stalled.other": "{n} of them stalled",
-  "funnel.empty": "No session was active in this window of {window}. Choose a longer window, or send a first one.",
+  "funnel.empty": "No session was active in this window. Choose a longer window, or send a first one.",
   "funnel.try": "This sends simulated wizard runs, from the project's folder:",
   "how.title": "How is this counted?",
   "how.population": "A session belongs to the window when its last event does.",

@@ -42,7 +42,7 @@ export default {
   "funnel.median": "Mediana", "funnel.p90": "p90",
   "funnel.nobody": "ainda ninguém", "funnel.share": "{share} do total",
   "funnel.stalled.one": "{n} delas parada", "funnel.stalled.other": "{n} delas paradas",
-  "funnel.empty": "Nenhuma sessão esteve ativa neste período de {window}. Escolha um período maior ou envie uma primeira.",
+  "funnel.empty": "Nenhuma sessão esteve ativa neste período. Escolha um período maior ou envie uma primeira.",
   "funnel.try": "Isto envia percursos simulados do assistente, a partir da pasta do projeto:",
   "how.title": "Como se conta isto?",
   "how.population": "Uma sessão pertence ao período quando o seu último evento lhe pertence.",

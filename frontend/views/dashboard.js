@@ -13,7 +13,7 @@ import { asOfNotice, timeWithAge } from "../components/time.js";
 import { TREND_DAYS, trend } from "../components/trend.js";
 import { t } from "../i18n/catalog.js";
 import { h } from "../lib/dom.js";
-import { duration, number } from "../lib/format.js";
+import { number } from "../lib/format.js";
 import { preference, setPreference } from "../lib/preferences.js";
 import { resource } from "../lib/resource.js";
 import { address } from "../lib/router.js";
@@ -121,7 +121,7 @@ function windowSwitch(hours) {
 
 function funnelOrEmpty(data, before) {
   if (data.total > 0) return funnel(data, before);
-  return empty(t("funnel.empty", { window: duration(data.window.hours * 3600) }), testEvents());
+  return empty(t("funnel.empty"), testEvents());
 }
 
 function longestStalled(list) {

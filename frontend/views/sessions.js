@@ -41,8 +41,8 @@ function filters(query) {
     instantField("began_since", t("filter.began-since"), query.get("began_since")),
     instantField("began_until", t("filter.began-until"), query.get("began_until")),
     instantField("as_of", t("filter.as-of"), query.get("as_of")),
-    selectField("order", t("event.order"), query.get("order") ?? "desc",
-      [["desc", t("event.newest")], ["asc", t("event.oldest")]]),
+    selectField("order", t("event.order"), query.get("order"),
+      [["", t("event.newest")], ["asc", t("event.oldest")]]),
     checkField("state", t("session.state"), query.getAll("state"), STATES.map((state) => [state, t(`state.${state}`)])),
   ] });
 }

@@ -26,6 +26,9 @@ FailureCode = Annotated[
     ),
 ]
 
+KnownAt = Annotated[Instant | None, Query(description="As it was known at this instant; needs `since`.")]
+Order = Annotated[Literal["desc", "asc"], Query(description="By last activity; `desc`: newest first.")]
+
 
 class FunnelQuestion(NamedTuple):
     """Which funnel; instants in microseconds."""
@@ -106,12 +109,8 @@ def sessions_question(
     until: Until = None,
     began_since: Annotated[Since, Query(description="First event from this instant on.")] = None,
     began_until: Annotated[Until, Query(description="First event before this instant.")] = None,
-    as_of: Annotated[
-        Instant | None, Query(description="As it was known at this instant; needs `since`.")
-    ] = None,
-    order: Annotated[
-        Literal["desc", "asc"], Query(description="By last activity; `desc`: newest first.")
-    ] = "desc",
+    as_of: KnownAt = None,
+    order: Order = "desc",
 ) -> SessionsQuestion:
     """The filters asked for. Raises Problem 422."""
     if as_of is not None and since is None:

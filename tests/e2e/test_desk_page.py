@@ -98,7 +98,7 @@ def test_a_revoked_token_leads_back_to_the_form(
 
 def test_an_empty_funnel_says_why_and_what_to_do(desk: Page, ops: RunningOps) -> None:
     funnel = desk.locator("#funnel")
-    expect(funnel).to_contain_text("No session was active in the last 48 hours")
+    expect(funnel).to_contain_text("No session was active in this window")
     expect(funnel.locator("code")).to_have_text(f"scripts/verify-funnel-webhook.sh {ops.url}")
 
 
