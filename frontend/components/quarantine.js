@@ -2,6 +2,7 @@
 import { api } from "../api.js";
 import { plural, t } from "../i18n/catalog.js";
 import { h } from "../lib/dom.js";
+import { may } from "../lib/account.js";
 import { eventAddress, sessionAddress } from "../lib/stages.js";
 import { empty, explainRefusal } from "./card.js";
 import { pager, totalLine } from "./pager.js";
@@ -31,7 +32,7 @@ export function quarantineList({ draw, reload, query }) {
       totalLine("events", data.total),
       table({ caption: t("quarantine.title"), columns: columns(retry), rows: data.events, keyOf: (row) => row.position }),
       pager({ path: "/health", query, answer: data, shown: data.events.length, parameter: "quarantined" }),
-      h("div", { class: "buttons" }, h("button", { type: "button", onclick: () => retry() }, t("quarantine.retry-all"))),
+      may("write") ? h("div", { class: "buttons" }, h("button", { type: "button", onclick: () => retry() }, t("quarantine.retry-all"))) : null,
     ],
     h("p", { class: state.failed ? "message message-bad" : "message", role: "status" }, state.message),
   ];
@@ -44,8 +45,8 @@ function columns(retry) {
     { label: t("session.one"), cell: (row) => h("a", { href: sessionAddress(row.session_id) }, h("bdi", {}, row.session_id)) },
     { label: t("quarantine.error"), cell: (row) => h("bdi", { class: "clip" }, row.error) },
     { label: t("quarantine.since"), cell: (row) => timeWithAge(row.quarantined_at) },
-    { label: t("quarantine.action"), cell: (row) => h("button", { type: "button", class: "quiet",
+    may("write") && { label: t("quarantine.action"), cell: (row) => h("button", { type: "button", class: "quiet",
       "aria-label": t("quarantine.retry-one", { session: row.session_id }), onclick: () => retry(row.session_id) },
     t("quarantine.retry")) },
-  ];
+  ].filter(Boolean);
 }

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
-from ops_service.auth.guard import DatabaseOf, Reader
+from ops_service.auth.guard import DatabaseOf, GuardedRoute, Reader
 from ops_service.desk import queries as tickets
 from ops_service.desk.routes import AskedTickets, ticket_body
 from ops_service.events.routes import AskedEvents, event_body
@@ -24,7 +24,11 @@ _ANSWERS: Final = {
 }
 
 router = APIRouter(
-    prefix="/api/v1", tags=["export"], responses=_ANSWERS, default_response_class=StreamingResponse
+    prefix="/api/v1",
+    tags=["export"],
+    responses=_ANSWERS,
+    default_response_class=StreamingResponse,
+    route_class=GuardedRoute,
 )
 
 _INSTANTS: Final = {
