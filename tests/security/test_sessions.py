@@ -2,11 +2,11 @@
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from ops_service.auth.cookies import NAME, SECURE_NAME
 from portal_hooks.instants import HOUR, MINUTE
-from projections.tables import metadata, user_sessions
+from projections.tables import metadata, user_sessions, users
 from tests.people import PASSWORD, add_user, browser, browser_of, sign_in
 from tests.running_ops import RunningOps, running_ops
 from tests.security.conftest import Clock
@@ -160,6 +160,14 @@ def test_disabling_ends_everything_at_once(ops: RunningOps) -> None:
         ops.http.patch(f"/api/v1/users/{user_id}", json={"disabled": False})
         assert not is_signed_in(client)
         assert sign_in(client, "ana").status_code == 200
+
+
+def test_a_session_that_outlived_the_disabling_is_worth_nothing(ops: RunningOps) -> None:
+    user_id = add_user(ops, "ana", "viewer")
+    with browser_of(ops, user_id) as client:
+        with ops.database.write() as connection:
+            connection.execute(update(users).where(users.c.id == user_id).values(disabled_at=1))
+        assert not is_signed_in(client)
 
 
 def test_an_administrator_ends_anybody_s_sessions(ops: RunningOps) -> None:
