@@ -27,6 +27,7 @@ export const api = {
     send("PATCH", `${V1}/desk/tickets/${id(ticket)}`, changes, { "If-Match": `"${version}"` }),
   addNote: (ticket, body) => send("POST", `${V1}/desk/tickets/${id(ticket)}/notes`, { body }),
   readiness,
+  stream,
 };
 
 // A service that is not ready says so with 503 and the same body: that is an answer, not an error.
@@ -35,6 +36,13 @@ async function readiness(signal) {
   const answer = await response.json().catch(() => ({}));
   if ("database" in answer) return answer;
   throw problem(response, answer);
+}
+
+// Endless: it is its caller's business to notice when nothing comes any more.
+async function stream(after, signal) {
+  const response = await ask(after === null ? `${V1}/stream` : `${V1}/stream?after=${after}`, { signal, timeout: null });
+  if (!response.ok) throw problem(response, await response.json().catch(() => null));
+  return response;
 }
 
 async function get(path, params, signal) {
@@ -48,9 +56,10 @@ async function send(method, path, body, headers = {}) {
   return read(await ask(path, sent));
 }
 
-async function ask(path, { headers = {}, ...options }) {
+async function ask(path, { headers = {}, timeout = TIMEOUT_MS, ...options }) {
   const authorization = token() === null ? {} : { Authorization: `Bearer ${token()}` };
-  const signals = [options.signal, AbortSignal.timeout(TIMEOUT_MS)].filter((signal) => signal !== undefined);
+  const limit = timeout === null ? undefined : AbortSignal.timeout(timeout);
+  const signals = [options.signal, limit].filter((signal) => signal !== undefined);
   const request = { ...options, cache: "no-store", signal: AbortSignal.any(signals), headers: { ...authorization, ...headers } };
   try {
     return await fetch(path, request);

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
 
 from ops_service.app import create_app
 from ops_service.auth import tokens
@@ -40,6 +41,9 @@ def event(event_type: str, session_id: str, **fields: Any) -> dict[str, Any]:
 
 class RunningOps:
     """Speaks to a running service as a portal and as an operator."""
+
+    app: FastAPI
+    """The service itself, where it runs in this process."""
 
     def __init__(self, url: str, database: Database) -> None:
         self.url = url
@@ -105,6 +109,7 @@ def running_ops(database_url: str, **changes: Any) -> Iterator[RunningOps]:
     port = server.servers[0].sockets[0].getsockname()[1]
     database = Database(database_url)
     ops = RunningOps(f"http://127.0.0.1:{port}", database)
+    ops.app = app
     try:
         yield ops
     finally:

@@ -2,9 +2,9 @@ export default {
   "brand": "Onboarding desk",
   "nav.label": "Sections", "nav.skip": "Skip to content", "nav.dashboard": "Dashboard", "nav.tickets": "Tickets",
   "nav.sessions": "Sessions", "nav.events": "Events", "nav.health": "Health",
-  "live.connecting": "connecting", "live.live": "live", "live.reconnecting": "no answer, trying again",
+  "live.connecting": "connecting", "live.live": "live", "live.reconnecting": "reconnecting", "live.polling": "asking every 15 seconds", "live.rebuilt": "rebuilt {time}",
   "live.paused": "paused", "live.updated": "updated {time}", "live.pause": "Pause", "live.resume": "Resume",
-  "live.lost": "The service does not answer. Trying again.", "live.back": "The service answers again.",
+  "live.lost": "The live connection is lost. Trying again.", "live.back": "What you see is current again.",
   "language.label": "Language", "language.pt": "Português", "language.en": "English",
   "theme.label": "Theme", "theme.auto": "As the system", "theme.light": "Light", "theme.dark": "Dark",
   "zone.label": "Times", "zone.local": "Local", "zone.utc": "UTC", "zone.shown": "Times are in {zone}.",
@@ -103,5 +103,6 @@ export default {
   "filter.search": "Domain or id", "filter.domain": "Domain", "filter.failure-code": "Failure code", "filter.stage": "Current stage",
   "filter.furthest": "Furthest stage", "filter.reached": "Reached at least", "filter.since": "Active since",
   "filter.until": "Active until",
+  "list.waiting.one": "{n} new", "list.waiting.other": "{n} new",
   "pager.label": "Pages", "pager.first": "First page", "pager.next": "Next page", "pager.shown": "{shown} of {total} shown",
 };

@@ -2,9 +2,9 @@ export default {
   "brand": "Balcão de adesões",
   "nav.label": "Secções", "nav.skip": "Saltar para o conteúdo", "nav.dashboard": "Painel", "nav.tickets": "Tickets",
   "nav.sessions": "Sessões", "nav.events": "Eventos", "nav.health": "Saúde",
-  "live.connecting": "a ligar", "live.live": "em direto", "live.reconnecting": "sem resposta, a tentar de novo",
+  "live.connecting": "a ligar", "live.live": "em direto", "live.reconnecting": "a religar", "live.polling": "a perguntar a cada 15 segundos", "live.rebuilt": "reconstruído às {time}",
   "live.paused": "em pausa", "live.updated": "atualizado às {time}", "live.pause": "Pausar", "live.resume": "Retomar",
-  "live.lost": "O serviço não responde. A tentar de novo.", "live.back": "O serviço voltou a responder.",
+  "live.lost": "Perdeu-se a ligação em direto. A tentar de novo.", "live.back": "O que vê está de novo atualizado.",
   "language.label": "Língua", "language.pt": "Português", "language.en": "English",
   "theme.label": "Tema", "theme.auto": "Como o sistema", "theme.light": "Claro", "theme.dark": "Escuro",
   "zone.label": "Horas", "zone.local": "Locais", "zone.utc": "UTC", "zone.shown": "Horas em {zone}.",
@@ -103,5 +103,6 @@ export default {
   "filter.search": "Domínio ou id", "filter.failure-code": "Código da falha", "filter.domain": "Domínio", "filter.stage": "Fase atual",
   "filter.furthest": "Fase mais avançada", "filter.reached": "Chegou pelo menos a", "filter.since": "Ativa desde",
   "filter.until": "Ativa até",
+  "list.waiting.one": "{n} nova", "list.waiting.other": "{n} novas",
   "pager.label": "Páginas", "pager.first": "Primeira página", "pager.next": "Página seguinte", "pager.shown": "{shown} de {total} visíveis",
 };

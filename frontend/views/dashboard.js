@@ -7,6 +7,7 @@ import { healthFacts } from "../components/health-facts.js";
 import { sessionTable } from "../components/session-table.js";
 import { ticketTable } from "../components/ticket-table.js";
 import { t } from "../i18n/catalog.js";
+import { byEvents, byEventsAndService, byEventsAndTickets } from "../lib/concerns.js";
 import { h } from "../lib/dom.js";
 import { number } from "../lib/format.js";
 import { preference, setPreference } from "../lib/preferences.js";
@@ -16,16 +17,12 @@ import { failedWith, sessionsIn } from "../lib/stages.js";
 
 const WINDOWS = { 24: "24h", 48: "48h", 168: "7d", 720: "30d" };
 const NEWEST = 10;
-// The other widgets follow the funnel: they load when the log has moved, and now and then for what moves without it.
-const SLOW_MS = 10_000;
 
 export function dashboardView({ query }) {
   const hours = chosenWindow(query);
-  const flow = resource((signal) => api.funnel({ hours }, signal));
-  const position = () => flow.data?.position ?? null;
-  const following = { minimum: SLOW_MS, changed: position };
-  const tickets = resource((signal) => api.tickets({ limit: NEWEST }, signal), following);
-  const health = resource((signal) => api.readiness(signal), following);
+  const flow = resource((signal) => api.funnel({ hours }, signal), { concerns: byEvents });
+  const tickets = resource((signal) => api.tickets({ limit: NEWEST }, signal), { concerns: byEventsAndTickets });
+  const health = resource((signal) => api.readiness(signal), { concerns: byEventsAndService });
   return {
     title: () => t("nav.dashboard"),
     resources: [flow, tickets, health],

@@ -7,6 +7,7 @@ import { pager, totalLine } from "../components/pager.js";
 import { table } from "../components/table.js";
 import { exactTime, timeWithAge } from "../components/time.js";
 import { t } from "../i18n/catalog.js";
+import { byEvents } from "../lib/concerns.js";
 import { h } from "../lib/dom.js";
 import { NOTHING } from "../lib/format.js";
 import { resource } from "../lib/resource.js";
@@ -16,7 +17,8 @@ const PATH = "/events";
 const NEWEST_FIRST = "desc";
 
 export function eventsView({ query }) {
-  const list = resource((signal) => api.events({ order: NEWEST_FIRST, ...Object.fromEntries(query) }, signal));
+  const list = resource((signal) => api.events({ order: NEWEST_FIRST, ...Object.fromEntries(query) }, signal),
+    { concerns: byEvents });
   return {
     title: () => t("nav.events"),
     resources: [list],

@@ -5,6 +5,7 @@ import { checkField, filterForm, instantField, selectField, textField } from "..
 import { pager, totalLine } from "../components/pager.js";
 import { sessionTable } from "../components/session-table.js";
 import { t } from "../i18n/catalog.js";
+import { byEvents } from "../lib/concerns.js";
 import { h } from "../lib/dom.js";
 import { resource } from "../lib/resource.js";
 import { STAGES, STATES } from "../lib/stages.js";
@@ -12,7 +13,7 @@ import { STAGES, STATES } from "../lib/stages.js";
 const PATH = "/sessions";
 
 export function sessionsView({ query }) {
-  const list = resource((signal) => api.sessions(query, signal));
+  const list = resource((signal) => api.sessions(query, signal), { concerns: byEvents });
   return {
     title: () => t("nav.sessions"),
     resources: [list],

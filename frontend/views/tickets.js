@@ -5,6 +5,7 @@ import { filterForm, selectField, textField } from "../components/fields.js";
 import { pager, totalLine } from "../components/pager.js";
 import { ticketTable } from "../components/ticket-table.js";
 import { t } from "../i18n/catalog.js";
+import { byEventsAndTickets } from "../lib/concerns.js";
 import { h } from "../lib/dom.js";
 import { resource } from "../lib/resource.js";
 import { STAGES, STATUSES } from "../lib/stages.js";
@@ -12,7 +13,7 @@ import { STAGES, STATUSES } from "../lib/stages.js";
 const PATH = "/tickets";
 
 export function ticketsView({ query }) {
-  const list = resource((signal) => api.tickets(query, signal));
+  const list = resource((signal) => api.tickets(query, signal), { concerns: byEventsAndTickets });
   return {
     title: () => t("nav.tickets"),
     resources: [list],
