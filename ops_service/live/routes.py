@@ -21,7 +21,7 @@ LastEventId = Annotated[
 ]
 
 
-@router.get("", response_class=StreamResponse)
+@router.get("", status_code=200, response_class=StreamResponse)
 async def stream(
     request: Request, _reader: Reader, after: Position = None, last_event_id: LastEventId = None
 ) -> StreamResponse:

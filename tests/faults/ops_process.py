@@ -103,6 +103,7 @@ def ops_process(
     port: int | None = None,
     under: Sequence[str] = (),
     token: str | None = None,
+    workers: int = 1,
     **settings: str,
 ) -> Iterator[OpsProcess]:
     """Run the service from the moment it is ready until the block ends.
@@ -115,7 +116,17 @@ def ops_process(
     token = token or new_token(database_url)
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*under, sys.executable, "-m", "ops_service", "serve", "--port", str(port)],
+            [
+                *under,
+                sys.executable,
+                "-m",
+                "ops_service",
+                "serve",
+                "--port",
+                str(port),
+                "--workers",
+                str(workers),
+            ],
             env=_environment(database_url, settings),
             cwd=folder,
             stdin=subprocess.DEVNULL,
