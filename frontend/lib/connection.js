@@ -50,7 +50,8 @@ export function createConnection({ open, onMessage, onState }) {
   return {
     /** Connects; what comes after `position` is told, null for only what is new. */
     start(position) {
-      aborter ??= new AbortController();
+      if (aborter !== null) return;
+      aborter = new AbortController();
       run(position, aborter.signal);
     },
     stop() {

@@ -120,7 +120,7 @@ def test_only_what_a_message_concerns_is_loaded(desk: Page, ops: RunningOps) -> 
 
 
 def test_a_cut_loses_nothing_and_shows_nothing_twice(
-    page: Page, ops: RunningOps, line: Line, page_complaints: list[str]
+    ops: RunningOps, line: Line, page: Page, page_complaints: list[str]
 ) -> None:
     hurry(page.context)
     page.add_init_script(RECORD_MESSAGES)
@@ -152,7 +152,7 @@ new BroadcastChannel("ops.live").onmessage = ({ data }) => {
 """
 
 
-def test_a_cut_is_said_aloud(page: Page, ops: RunningOps, line: Line, page_complaints: list[str]) -> None:
+def test_a_cut_is_said_aloud(ops: RunningOps, line: Line, page: Page, page_complaints: list[str]) -> None:
     hurry(page.context)
     open_at(page, ops, "#/events", line.url)
     line.cut()
@@ -163,7 +163,7 @@ def test_a_cut_is_said_aloud(page: Page, ops: RunningOps, line: Line, page_compl
 
 
 def test_without_a_stream_the_page_asks_and_says_so(
-    page: Page, ops: RunningOps, page_complaints: list[str]
+    ops: RunningOps, page: Page, page_complaints: list[str]
 ) -> None:
     hurry(page.context)
     page.context.route("**/api/v1/stream*", lambda route: route.abort())
@@ -177,7 +177,7 @@ def test_without_a_stream_the_page_asks_and_says_so(
     forget_the_cut(page_complaints)
 
 
-def test_tabs_share_one_connection_and_inherit_it(page: Page, ops: RunningOps) -> None:
+def test_tabs_share_one_connection_and_inherit_it(ops: RunningOps, page: Page) -> None:
     hurry(page.context)
     open_at(page, ops, "#/events")
     other = page.context.new_page()
@@ -197,7 +197,7 @@ def test_tabs_share_one_connection_and_inherit_it(page: Page, ops: RunningOps) -
     wait_until(lambda: feed_of(ops).streams == 0)
 
 
-def test_signing_out_hands_the_connection_on(page: Page, ops: RunningOps) -> None:
+def test_signing_out_hands_the_connection_on(ops: RunningOps, page: Page) -> None:
     open_at(page, ops, "#/events")
     other = page.context.new_page()
     open_at(other, ops, "#/events")
@@ -209,7 +209,7 @@ def test_signing_out_hands_the_connection_on(page: Page, ops: RunningOps) -> Non
     other.close()
 
 
-def test_without_locks_a_tab_connects_for_itself(page: Page, ops: RunningOps) -> None:
+def test_without_locks_a_tab_connects_for_itself(ops: RunningOps, page: Page) -> None:
     page.add_init_script("Object.defineProperty(navigator, 'locks', { value: undefined })")
     open_at(page, ops, "#/events")
     send(ops, "one")
