@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from fastapi.concurrency import contextmanager_in_threadpool
 
+from ops_service.health import metrics
 from ops_service.live import news
 from ops_service.live.news import Message, State
 from projections.commits import Wait, watching
@@ -68,6 +69,7 @@ class Feed:
         if self.streams >= self._most_streams or self.stopped:
             raise TooManyStreams
         self.streams += 1
+        metrics.STREAMS.inc()
         self._wanted.set()
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="live-feed")
@@ -75,6 +77,7 @@ class Feed:
     def leave(self) -> None:
         """A stream has ended."""
         self.streams -= 1
+        metrics.STREAMS.dec()
         if not self.streams:
             self._wanted.clear()
 

@@ -73,9 +73,9 @@ class OpsProcess:
                 end = self.log.read_text(errors="replace")[-3000:]
                 raise ServerUnavailable(f"the service is not ready (exit {self._process.poll()}):\n{end}")
             time.sleep(0.02)
-        # Under a tracer the child is the tracer.
-        [pid] = re.findall(rb"Started server process \[(\d+)\]", self.log.read_bytes())
-        self.pid = int(pid)
+        # Under a tracer the child is the tracer; several workers have a parent, which says so first.
+        started = re.findall(rb"Started (?:parent|server) process \[(\d+)\]", self.log.read_bytes())
+        self.pid = int(started[0])
 
     def end(self) -> None:
         """Whatever became of the test: leave no process behind."""
