@@ -11,6 +11,8 @@ from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from ops_service import problems
+from ops_service.auth import people_routes
+from ops_service.auth import routes as auth
 from ops_service.body_limit import BodyLimit
 from ops_service.desk import routes as desk
 from ops_service.events import quarantine_routes
@@ -27,6 +29,7 @@ from ops_service.live.feed import Feed
 from ops_service.onboard import routes as onboard
 from ops_service.onboard import trend
 from ops_service.settings import Settings, load
+from portal_hooks.instants import now_instant
 from projections.database import Database
 
 # Scripts and styles only from our own files, connections only to ourselves, never inside a frame.
@@ -59,10 +62,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.database = Database(settings.database_url)
+    app.state.clock = now_instant
     problems.install(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(IngressShortcut)
-    for module in (ingress, rejected_routes, onboard, trend, events, quarantine_routes, desk, live, health):
+    api = (ingress, rejected_routes, onboard, trend, events, quarantine_routes, desk, live, health)
+    for module in (*api, auth, people_routes):
         app.include_router(module.router)
     _serve_desk(app)
     return app

@@ -4,13 +4,18 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
 
-from ops_service.auth.guard import Reader
+from ops_service.auth.guard import GuardedRoute, Reader
 from ops_service.live.feed import Feed, TooManyStreams
 from ops_service.live.stream import Stream, StreamResponse
 from ops_service.problems import responses, unavailable
 from ops_service.server import CONNECTION
 
-router = APIRouter(prefix="/api/v1/stream", tags=["live"], responses=responses(401, 403, 422, 503))
+router = APIRouter(
+    prefix="/api/v1/stream",
+    tags=["live"],
+    responses=responses(401, 403, 422, 503),
+    route_class=GuardedRoute,
+)
 
 Position = Annotated[
     int | None, Query(ge=0, le=2**63 - 1, description="As Last-Event-ID, for a first request.")

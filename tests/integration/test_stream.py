@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import httpx
 import pytest
@@ -58,10 +59,14 @@ def test_a_commit_of_another_process_wakes_the_feed(ops: RunningOps, monkeypatch
     monkeypatch.setattr(feed, "_WAIT_SECONDS", 5.0)
     with listener_of(ops) as listener:
         # `ops.database` shares nothing with the service but the database itself.
-        for number in range(1, 4):
+        for positions in ([1], [1, 2], [1, 2, 3]):
             time.sleep(0.3)
-            store(ops.database, delivery("onboarding.started", f"s{number}"))
-            wait_until(lambda number=number: len(listener.positions) == number, 2)
+            store(ops.database, delivery("onboarding.started", f"s{len(positions)}"))
+            wait_until(partial(is_equal, listener, positions), 2)
+
+
+def is_equal(listener: Listener, positions: list[int]) -> bool:
+    return listener.positions == positions
 
 
 @pytest.mark.parametrize("how", ["header", "parameter", "both"])
