@@ -1,7 +1,7 @@
-// Views that few operators open are loaded when they are opened.
+// Views are loaded when they are opened, but for those that most operators begin with.
 import { h } from "../lib/dom.js";
 
-/** A view in place of the one that `load` promises, until it is there. */
+/** A view in place of the one that `load` promises, until it is there; `title` gives its heading so far. */
 export function lazyView(title, load, isBare = false) {
   return (context) => {
     const resources = [];
@@ -18,6 +18,12 @@ export function lazyView(title, load, isBare = false) {
     }
 
     complete();
-    return { title, isBare, resources, render: () => view?.render() ?? h("div", { "aria-busy": "true" }) };
+    return {
+      title: () => view?.title() ?? title(context),
+      isBare,
+      resources,
+      actions: () => view?.actions?.() ?? null,
+      render: () => view?.render() ?? h("div", { "aria-busy": "true" }),
+    };
   };
 }

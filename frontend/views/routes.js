@@ -1,16 +1,17 @@
 // Which view an address opens.
 import { t } from "../i18n/catalog.js";
 import { dashboardView } from "./dashboard.js";
-import { eventView } from "./event.js";
 import { eventsView } from "./events.js";
 import { healthView } from "./health.js";
 import { notFoundView } from "./not-found.js";
 import { lazyView } from "./lazy.js";
-import { sessionView } from "./session.js";
 import { sessionsView } from "./sessions.js";
-import { ticketView } from "./ticket.js";
 import { ticketsView } from "./tickets.js";
 
+const idOf = ({ route }) => route.segments[1];
+const eventView = lazyView((context) => t("event.title", { position: idOf(context) }), async () => (await import("./event.js")).eventView);
+const sessionView = lazyView(idOf, async () => (await import("./session.js")).sessionView);
+const ticketView = lazyView((context) => `#${idOf(context)}`, async () => (await import("./ticket.js")).ticketView);
 const accountView = lazyView(() => t("account.title"), async () => (await import("./account.js")).accountView);
 const peopleView = lazyView(() => t("nav.people"), async () => (await import("./people.js")).peopleView);
 
