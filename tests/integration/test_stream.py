@@ -180,6 +180,32 @@ def test_no_gap_and_no_repeat_under_load_with_random_cuts(ops: RunningOps) -> No
         assert listener.of("resync") == []
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_is_published_around_the_first_reading_is_told_once(
+    ops: RunningOps, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    running = ops_feed(ops)
+    read = running._read_opening
+
+    def publish_one() -> None:
+        store(ops.database, delivery("onboarding.started", "s1"))
+        wait_until(lambda: running.position == 1)
+
+    def read_amid(after: int | None) -> tuple[int, list[news.Message]]:
+        if when == "before":
+            publish_one()
+        found = read(after)
+        if when == "after":
+            publish_one()
+        return found
+
+    monkeypatch.setattr(running, "_read_opening", read_amid)
+    with listener_of(ops, "0") as listener:
+        store(ops.database, delivery("onboarding.started", "s2"))
+        wait_until(lambda: listener.positions[-1:] == [2])
+        assert listener.positions == [1, 2]
+
+
 def test_a_slow_client_holds_nothing_and_is_told_what_it_may_have_missed(
     ops: RunningOps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
