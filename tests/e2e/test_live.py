@@ -202,7 +202,7 @@ def test_signing_out_hands_the_connection_on(ops: RunningOps, page: Page) -> Non
     other = page.context.new_page()
     open_at(other, ops, "#/events")
     page.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_label("API token")).to_be_visible()
+    expect(page.get_by_label("Password")).to_be_visible()
     send(ops, "one")
     expect(other.locator("table.list tbody tr")).to_have_count(1, timeout=3000)
     assert feed_of(ops).streams == 1
