@@ -181,18 +181,25 @@ def test_tabs_share_one_connection_and_inherit_it(ops: RunningOps, page: Page) -
     hurry(page.context)
     open_at(page, ops, "#/events")
     other = page.context.new_page()
+    other.add_init_script(RECORD_MESSAGES)
     open_at(other, ops, "#/events")
     assert feed_of(ops).streams == 1
     send(ops, "one")
     for tab in (page, other):
         expect(tab.locator("table.list tbody tr")).to_have_count(1)
+
+    def send_before_it_connects(route: Route) -> None:
+        send(ops, "two")
+        route.continue_()
+
+    page.context.route("**/api/v1/stream*", send_before_it_connects, times=1)
     page.close()
-    send(ops, "two")
     expect(other.locator("table.list tbody tr")).to_have_count(2, timeout=3000)
     wait_until(lambda: feed_of(ops).streams == 1)
     send(ops, "three")
     expect(other.locator("table.list tbody tr")).to_have_count(3, timeout=3000)
     expect_state(other, "live")
+    assert other.evaluate("window.heard") == [1, 2, 3]
     other.close()
     wait_until(lambda: feed_of(ops).streams == 0)
 
