@@ -49,6 +49,7 @@ export const api = {
   revokeToken: (one) => send("DELETE", `${V1}/tokens/${id(one)}`),
   audit: (params, signal) => get(`${V1}/audit`, params, signal),
   readiness,
+  stream,
 };
 
 // A file needs the same credentials as any answer, which a plain link would not carry.
@@ -66,6 +67,13 @@ async function readiness(signal) {
   throw problem(response, answer);
 }
 
+// Endless: it is its caller's business to notice when nothing comes any more.
+async function stream(after, signal) {
+  const response = await ask(after === null ? `${V1}/stream` : `${V1}/stream?after=${after}`, { signal, timeout: null });
+  if (!response.ok) throw problem(response, await response.json().catch(() => null));
+  return response;
+}
+
 async function get(path, params, signal) {
   return read(await ask(withQuery(path, params), { signal }));
 }
@@ -80,9 +88,10 @@ async function send(method, path, body, headers = {}) {
   return read(await ask(path, sent));
 }
 
-async function ask(path, { headers = {}, ...options }) {
+async function ask(path, { headers = {}, timeout = TIMEOUT_MS, ...options }) {
   const authorization = token() === null ? {} : { Authorization: `Bearer ${token()}` };
-  const signals = [options.signal, AbortSignal.timeout(TIMEOUT_MS)].filter((signal) => signal !== undefined);
+  const limit = timeout === null ? undefined : AbortSignal.timeout(timeout);
+  const signals = [options.signal, limit].filter((signal) => signal !== undefined);
   const request = { ...options, cache: "no-store", credentials: "same-origin", signal: AbortSignal.any(signals), headers: { ...authorization, ...headers } };
   try {
     return await fetch(path, request);

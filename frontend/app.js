@@ -7,15 +7,17 @@ import { installShortcuts } from "./components/shortcuts.js";
 import { loadCatalog, t } from "./i18n/catalog.js";
 import { account, mayBeSignedIn, setAccount } from "./lib/account.js";
 import { dropToken, takeTokenFromAddress, token } from "./lib/credentials.js";
-import { createLive, pollingSource } from "./lib/live.js";
+import { createLive } from "./lib/live.js";
 import { morph } from "./lib/morph.js";
 import { applyTheme } from "./lib/preferences.js";
 import { currentRoute } from "./lib/router.js";
+import { createSharedStream } from "./lib/shared-stream.js";
 import { viewFor, welcomeView } from "./views/routes.js";
 import { signInView } from "./views/sign-in.js";
 
 const root = document.getElementById("app");
-const live = createLive(pollingSource(), refreshView, onLiveState);
+const createStream = (listeners) => createSharedStream({ open: api.stream, ...listeners });
+const live = createLive({ createStream, refresh: refreshView, onState: onLiveState });
 let route = currentRoute();
 let view = null;
 let aborter = new AbortController();
@@ -33,6 +35,8 @@ function openRoute() {
   route = currentRoute();
   view = bareView() ?? openView();
   root.replaceChildren();
+  if (view.isBare) live.stop();
+  else live.start();
   draw();
   live.restart();
 }
@@ -48,10 +52,10 @@ function openView() {
   return opened;
 }
 
-/** Loads what the view shows; true when all of it came, null when the view was left meanwhile. */
-async function refreshView() {
+/** Loads what the messages concern; true when all of it came, null when the view was left meanwhile. */
+async function refreshView(messages) {
   const current = view;
-  await Promise.all(current.resources.map((one) => one.tick(aborter.signal)));
+  await Promise.all(current.resources.map((one) => one.follow(messages, aborter.signal)));
   if (current !== view) return null;
   if (current.resources.some((one) => one.error?.status === 401)) return endSession();
   return current.resources.every((one) => one.error === null || isAnswer(one.error));
@@ -110,8 +114,12 @@ async function recallAccount() {
 
 function onLiveState(state, previousPhase) {
   if (state.phase === "reconnecting" && previousPhase !== "reconnecting") announce(t("live.lost"));
-  if (state.phase === "live" && previousPhase === "reconnecting") announce(t("live.back"));
+  if (isCurrent(state.phase) && previousPhase === "reconnecting") announce(t("live.back"));
   draw();
+}
+
+function isCurrent(phase) {
+  return phase === "live" || phase === "polling";
 }
 
 async function onNavigation() {
@@ -126,7 +134,7 @@ applyTheme();
 takeTokenFromAddress();
 await recallAccount();
 window.addEventListener("hashchange", onNavigation);
+root.addEventListener("redraw", () => draw());
 installShortcuts(live.toggle);
 openRoute();
-live.start();
 

@@ -24,6 +24,8 @@ from ops_service.ingress import routes as ingress
 from ops_service.ingress.receiver import Receiver
 from ops_service.ingress.shortcut import IngressShortcut
 from ops_service.ingress.writer import Writer
+from ops_service.live import routes as live
+from ops_service.live.feed import Feed
 from ops_service.onboard import routes as onboard
 from ops_service.onboard import trend
 from ops_service.request_id import RequestId
@@ -66,7 +68,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestId)
     app.add_middleware(IngressShortcut)
-    api = (ingress, rejected_routes, onboard, trend, events, quarantine_routes, desk, export, health)
+    api = (ingress, rejected_routes, onboard, trend, events, quarantine_routes, desk, export, live, health)
     for module in (*api, auth, people_routes):
         app.include_router(module.router)
     _serve_desk(app)
@@ -77,6 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     writer = Writer(app.state.database, metrics.GROUP_SIZE.observe)
     app.state.receiver = Receiver(app.state.settings, writer)
+    app.state.feed = Feed(app.state.database, app.state.settings.max_streams)
     writer.start()
     # What is loaded now stays: the collector need not go through it again and again, stopping all requests.
     gc.collect()
@@ -85,6 +88,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         await writer.stop()
+        await app.state.feed.close()
         app.state.database.dispose()
 
 

@@ -33,11 +33,12 @@ function navigation(route) {
 }
 
 function liveLine(live) {
-  const { phase, updatedAt, paused } = live.state;
+  const { phase, updatedAt, rebuiltAt, paused } = live.state;
   const shown = paused ? "paused" : phase;
   return h("div", { class: `live live-${shown}` },
     h("span", { class: "live-state" }, t(`live.${shown}`)),
     updatedAt === null ? null : h("span", { class: "live-time" }, t("live.updated", { time: clock(updatedAt) })),
+    rebuiltAt === null ? null : h("span", { class: "live-rebuilt" }, t("live.rebuilt", { time: clock(rebuiltAt) })),
     h("button", { type: "button", class: "quiet", onclick: live.toggle }, t(paused ? "live.resume" : "live.pause")));
 }
 

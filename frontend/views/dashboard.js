@@ -12,6 +12,7 @@ import { ticketTable } from "../components/ticket-table.js";
 import { asOfNotice, timeWithAge } from "../components/time.js";
 import { TREND_DAYS, trend } from "../components/trend.js";
 import { t } from "../i18n/catalog.js";
+import { byEvents, byEventsAndService, byEventsAndTickets } from "../lib/concerns.js";
 import { h } from "../lib/dom.js";
 import { number } from "../lib/format.js";
 import { preference, setPreference } from "../lib/preferences.js";
@@ -22,21 +23,18 @@ import { failedWith, sessionsIn } from "../lib/stages.js";
 const WINDOWS = { 24: "24h", 48: "48h", 168: "7d", 720: "30d" };
 const NEWEST = 10;
 const LONGEST = 3;
-// The other widgets follow the funnel: they load when the log has moved, and now and then for what moves without it.
-const SLOW_MS = 10_000;
 const KEPT_MS = 300_000;
 const HOUR_MS = 3_600_000;
 
 export function dashboardView({ query, draw }) {
   const asked = chosenWindow(query);
-  const flow = resource(async (signal) => withScope(await api.funnel(asked, signal), asked));
-  const following = { minimum: SLOW_MS, changed: () => flow.data?.position ?? null };
-  const follow = (load) => resource(load, following);
-  const before = follow(windowBefore(asked));
-  const stuck = follow((signal) => api.sessions(stalledLongest(asked), signal));
-  const days = follow((signal) => api.trend({ days: TREND_DAYS }, signal));
-  const tickets = follow((signal) => api.tickets({ limit: NEWEST }, signal));
-  const health = follow((signal) => api.readiness(signal));
+  const flow = resource(async (signal) => withScope(await api.funnel(asked, signal), asked), { concerns: byEvents });
+  // The window before changes slowly: each connection anew, about every minute, loads it.
+  const before = resource(windowBefore(asked), { concerns: () => false });
+  const stuck = resource((signal) => api.sessions(stalledLongest(asked), signal), { concerns: byEvents });
+  const days = resource((signal) => api.trend({ days: TREND_DAYS }, signal), { concerns: byEvents });
+  const tickets = resource((signal) => api.tickets({ limit: NEWEST }, signal), { concerns: byEventsAndTickets });
+  const health = resource((signal) => api.readiness(signal), { concerns: byEventsAndService });
   const download = csvButton({ path: "/onboard/funnel.csv", params: asked, draw });
   return {
     title: () => t("nav.dashboard"),

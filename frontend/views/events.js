@@ -9,6 +9,7 @@ import { pager, totalLine } from "../components/pager.js";
 import { table } from "../components/table.js";
 import { exactTime, timeWithAge } from "../components/time.js";
 import { t } from "../i18n/catalog.js";
+import { byEvents } from "../lib/concerns.js";
 import { h } from "../lib/dom.js";
 import { NOTHING } from "../lib/format.js";
 import { resource } from "../lib/resource.js";
@@ -19,7 +20,7 @@ const NEWEST_FIRST = "desc";
 
 export function eventsView({ query, draw }) {
   const asked = { order: NEWEST_FIRST, ...Object.fromEntries(query) };
-  const list = resource((signal) => api.events(asked, signal));
+  const list = resource((signal) => api.events(asked, signal), { concerns: byEvents });
   const download = csvButton({ path: "/events.csv", params: asked, draw });
   return {
     title: () => t("nav.events"),

@@ -6,17 +6,15 @@ import { healthFacts, projectionFacts } from "../components/health-facts.js";
 import { quarantineList } from "../components/quarantine.js";
 import { rejectedList } from "../components/rejected.js";
 import { t } from "../i18n/catalog.js";
+import { byEventsAndService, byService } from "../lib/concerns.js";
 import { h } from "../lib/dom.js";
 import { resource } from "../lib/resource.js";
 
-// These lists change seldom, and not without somebody looking into the log.
-const SLOW_MS = 10_000;
-
 export function healthView({ query, draw }) {
-  const health = resource((signal) => api.readiness(signal));
+  const health = resource((signal) => api.readiness(signal), { concerns: byEventsAndService });
   const quarantined = resource((signal) => api.quarantined(page(query, "quarantined"), signal),
-    { minimum: SLOW_MS, changed: () => health.data?.quarantined ?? null });
-  const rejected = resource((signal) => api.rejected(page(query, "rejected"), signal), { minimum: SLOW_MS });
+    { concerns: byService });
+  const rejected = resource((signal) => api.rejected(page(query, "rejected"), signal), { concerns: byService });
   const reload = () => Promise.all([health.refresh(), quarantined.refresh()]);
   const drawQuarantined = quarantineList({ draw, reload, query });
   return {

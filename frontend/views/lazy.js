@@ -2,7 +2,7 @@
 import { t } from "../i18n/catalog.js";
 import { h } from "../lib/dom.js";
 
-/** A view in place of the one that `load` promises, until it is there. */
+/** A view in place of the one that `load` promises, until it is there; `title` gives its heading so far. */
 export function lazyView(title, load, isBare = false) {
   return (context) => {
     const resources = [];

@@ -10,13 +10,12 @@ import { t } from "../i18n/catalog.js";
 import { h } from "../lib/dom.js";
 import { resource } from "../lib/resource.js";
 
-const SECONDS_BETWEEN = 15;
-
 export function peopleView({ query, draw }) {
-  const often = { minimum: SECONDS_BETWEEN * 1000 };
-  const users = resource((signal) => api.users(signal), often);
-  const tokens = resource((signal) => api.tokens(signal), often);
-  const audit = resource((signal) => api.audit(query, signal), often);
+  // The stream tells nothing of people; each connection anew, about every minute, loads them.
+  const untold = { concerns: () => false };
+  const users = resource((signal) => api.users(signal), untold);
+  const tokens = resource((signal) => api.tokens(signal), untold);
+  const audit = resource((signal) => api.audit(query, signal), untold);
   const outcome = { users: {}, tokens: {} };
 
   /** Runs an action, tells how it went beside `list`, and shows what has become of everything. */

@@ -8,6 +8,7 @@ import { pager, totalLine } from "../components/pager.js";
 import { asOfNotice } from "../components/time.js";
 import { sessionTable } from "../components/session-table.js";
 import { t } from "../i18n/catalog.js";
+import { byEvents } from "../lib/concerns.js";
 import { h } from "../lib/dom.js";
 import { resource } from "../lib/resource.js";
 import { address } from "../lib/router.js";
@@ -16,7 +17,7 @@ import { STAGES, STATES } from "../lib/stages.js";
 const PATH = "/sessions";
 
 export function sessionsView({ query, draw }) {
-  const list = resource((signal) => api.sessions(query, signal));
+  const list = resource((signal) => api.sessions(query, signal), { concerns: byEvents });
   const download = csvButton({ path: "/onboard/sessions.csv", params: query, draw });
   return {
     title: () => t("nav.sessions"),

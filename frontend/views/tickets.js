@@ -7,6 +7,7 @@ import { nothing } from "../components/nothing.js";
 import { pager, totalLine } from "../components/pager.js";
 import { ticketTable } from "../components/ticket-table.js";
 import { t } from "../i18n/catalog.js";
+import { byEventsAndTickets } from "../lib/concerns.js";
 import { h } from "../lib/dom.js";
 import { resource } from "../lib/resource.js";
 import { STAGES, STATES, STATUSES } from "../lib/stages.js";
@@ -18,7 +19,7 @@ const QUEUES = { all: "", open: "status=open", ready: "tag=ready_for_ops", stall
   free: "status=open&assignee=" };
 
 export function ticketsView({ query, draw }) {
-  const list = resource((signal) => api.tickets(query, signal));
+  const list = resource((signal) => api.tickets(query, signal), { concerns: byEventsAndTickets });
   const download = csvButton({ path: "/desk/tickets.csv", params: query, draw });
   return {
     title: () => t("nav.tickets"),
