@@ -68,7 +68,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    writer = Writer(app.state.database, metrics.GROUP_SIZE.observe)
+    writer = Writer(app.state.database, metrics.observe_group)
     app.state.receiver = Receiver(app.state.settings, writer)
     writer.start()
     # What is loaded now stays: the collector need not go through it again and again, stopping all requests.
