@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import subprocess
@@ -299,6 +300,15 @@ def test_a_forked_child_sends_for_itself(hooks: OnboardHooks, receiver: Receiver
     assert receiver.types() == ["from.parent", "from.child", "from.parent"]
 
 
+def _open_below(folder: Path) -> list[str]:
+    """The files of the folder that this process has open."""
+    names = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            names.append(str(descriptor.readlink()))
+    return [name for name in names if name.startswith(str(folder))]
+
+
 @pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
 def test_a_forked_child_holds_nothing_of_its_parents(
     hooks: OnboardHooks, receiver: Receiver, tmp_path: Path
@@ -307,19 +317,21 @@ def test_a_forked_child_holds_nothing_of_its_parents(
     assert hooks.flush()
     own = hooks._spool.own_lane()
     assert own is not None
-    parent_lane = Lane(own[0])
     read_end, write_end = os.pipe()
     is_up, tell_up = os.pipe()
     child = os.fork()
     if child == 0:
+        if _open_below(tmp_path):
+            os._exit(2)
         os.write(tell_up, b".")
         os.read(read_end, 1)
         hooks.emit("from.child", "s1")
         os._exit(0 if hooks.flush(10) else 1)
     # What the child lets go of, it lets go of on its first steps.
+    os.close(tell_up)
     os.read(is_up, 1)
     os.close(is_up)
-    os.close(tell_up)
+    parent_lane = Lane(own[0])
     hooks.close()
     sender_lock = SenderLock(tmp_path)
     is_free = sender_lock.acquire()
