@@ -77,7 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    writer = Writer(app.state.database, metrics.GROUP_SIZE.observe)
+    writer = Writer(app.state.database, metrics.observe_group)
     app.state.receiver = Receiver(app.state.settings, writer)
     app.state.feed = Feed(app.state.database, app.state.settings.max_streams)
     writer.start()

@@ -38,6 +38,10 @@ _PRAGMAS: Final = {
 }
 
 
+_SQLITE_PASSING: Final = (sqlite.OperationalError, sqlite.InterfaceError)
+"""What SQLAlchemy's errors of the same names wrap; they come bare from the driver's own cursor."""
+
+
 class DatabaseUnavailable(Exception):
     """The database is busy, full, restarting or out of reach; the same call may succeed later."""
 
@@ -143,8 +147,9 @@ def run_many(connection: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) 
     if not rows:
         return
     if connection.dialect.name == "postgresql":
-        sql = sql.replace("?", "%s")
-    connection.exec_driver_sql(sql, list(rows))
+        connection.exec_driver_sql(sql.replace("?", "%s"), list(rows))
+    else:
+        _sqlite_cursor(connection).executemany(sql, rows)
 
 
 def select_in(connection: Connection, sql: str, values: Sequence[str], *before: Any) -> Sequence[Any]:
@@ -157,8 +162,16 @@ def select_in(connection: Connection, sql: str, values: Sequence[str], *before: 
     padded = [*values, *[values[-1]] * ((1 << (len(values) - 1).bit_length()) - len(values))]
     sql = sql.format(", ".join("?" * len(padded)))
     if connection.dialect.name == "postgresql":
-        sql = sql.replace("?", "%s")
-    return connection.exec_driver_sql(sql, (*before, *padded)).all()
+        return connection.exec_driver_sql(sql.replace("?", "%s"), (*before, *padded)).all()
+    cursor = _sqlite_cursor(connection)
+    cursor.execute(sql, (*before, *padded))
+    return cursor.fetchall()  # type: ignore[no-any-return]
+
+
+def _sqlite_cursor(connection: Connection) -> Any:
+    """The driver's cursor, in the same transaction. In a group of sixteen events SQLAlchemy's machinery takes
+    a fifth of the projector's time; PostgreSQL keeps it, for it notices a lost connection there."""
+    return connection.connection.cursor()
 
 
 @contextmanager
@@ -262,7 +275,7 @@ def _translated() -> Iterator[None]:
     """Turn the drivers' passing failures into DatabaseUnavailable; real faults stay what they are."""
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
+    except (OperationalError, InterfaceError, PoolTimeout, *_SQLITE_PASSING) as error:
         raise DatabaseUnavailable(_reason(error)) from error
     except DBAPIError as error:
         if not error.connection_invalidated:

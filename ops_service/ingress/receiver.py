@@ -4,12 +4,12 @@ The order is that of cost and trust: nothing is read from a stranger, nothing is
 is known to be right, and nothing is answered with 2xx before it is durable.
 """
 
+import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from math import ceil
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from fastapi import Request
 
@@ -37,6 +37,9 @@ from projections.database import DatabaseUnavailable
 from projections.log import Delivery, Receipt
 
 logger = logging.getLogger(__name__)
+
+KEEP_SECONDS: Final = 1
+"""How long a refusal waits until it is kept; after that it is answered while its record still waits."""
 
 CONFLICT = "This source has already sent other content under this event_id; the first is kept."
 
@@ -123,25 +126,24 @@ class Receiver:
             raise Problem(429, "This source sends faster than it may.", headers=retry_after)
         deliveries = [Delivery(source, admitted.received_at, envelope) for envelope in envelopes]
         try:
-            receipts = await self._writer.submit(deliveries)
+            return await self._writer.submit(deliveries)
         except Overloaded:
             raise unavailable("Too many events are waiting; send this one again.") from None
-        for status, number in Counter(receipt.status for receipt in receipts).items():
-            metrics.EVENTS[status].inc(number)
-        return receipts
 
     async def _keep(self, admitted: Admitted, rejections: Sequence[Rejection]) -> None:
-        """Keep a refused delivery. A database that cannot take it must not change the answer."""
-
+        """Keep a refused delivery. A database that cannot take it now changes neither the answer nor its time."""
         metrics.REJECTED.inc(len(rejections))
         try:
             # Through the writer: where the database is busy, this takes neither a thread nor a connection
             # from those who read.
-            await self._writer.keep(
-                lambda connection: rejected.record(
-                    connection, admitted.verified, admitted.body, admitted.received_at, rejections
+            async with asyncio.timeout(KEEP_SECONDS):
+                await self._writer.keep(
+                    lambda connection: rejected.record(
+                        connection, admitted.verified, admitted.body, admitted.received_at, rejections
+                    )
                 )
-            )
+        except TimeoutError:
+            logger.warning("a refused delivery of %s is answered before it is kept", admitted.verified.source)
         except (DatabaseUnavailable, Overloaded) as error:
             reason = str(error) or "too much is waiting"
             logger.warning("a refused delivery of %s could not be kept: %s", admitted.verified.source, reason)
