@@ -1,5 +1,7 @@
 """Another site's page cannot act in an operator's name."""
 
+from collections.abc import Iterator
+
 import httpx
 import pytest
 
@@ -10,11 +12,11 @@ SIGN_OUT = "/api/v1/auth/sign-out"
 
 
 @pytest.fixture
-def signed_in(ops: RunningOps) -> httpx.Client:
+def signed_in(ops: RunningOps) -> Iterator[httpx.Client]:
     """A browser with a session that says nothing about where a request comes from."""
-    client = browser_of(ops, add_user(ops, "ana", "admin"))
-    del client.headers["Origin"]
-    return client
+    with browser_of(ops, add_user(ops, "ana", "admin")) as client:
+        del client.headers["Origin"]
+        yield client
 
 
 @pytest.mark.parametrize(

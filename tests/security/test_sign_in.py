@@ -4,9 +4,10 @@ from typing import Any
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import select
 
-from ops_service.auth import passwords
+from ops_service.auth import passwords, users
 from ops_service.auth.throttle import BY_ACCOUNT, BY_ADDRESS
 from portal_hooks.instants import SECOND
 from projections.tables import sign_in_limits
@@ -29,7 +30,9 @@ def guess(ops: RunningOps, address: str, name: str = "ana", password: str = "wro
     return httpx.post(ops.url + SIGN_IN, json=body, headers={"X-Forwarded-For": address}, timeout=30)
 
 
-def test_every_failure_looks_and_costs_the_same(ops: RunningOps, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_failure_looks_and_costs_the_same(
+    ops: RunningOps, monkeypatch: pytest.MonkeyPatch, genuine_hashes: None
+) -> None:
     add_user(ops, "ana", "viewer")
     gone = add_user(ops, "rui", "viewer")
     ops.http.patch(f"/api/v1/users/{gone}", json={"disabled": True})
@@ -139,11 +142,7 @@ def test_an_administrator_s_link_ends_the_wait(proxied: RunningOps) -> None:
     assert guess(proxied, "10.1.0.1", password="correct horse battery").status_code == 200
 
 
-def test_hashes_made_with_other_costs_are_renewed(ops: RunningOps) -> None:
-    from argon2 import PasswordHasher
-
-    from ops_service.auth import users
-
+def test_hashes_made_with_other_costs_are_renewed(ops: RunningOps, genuine_hashes: None) -> None:
     add_user(ops, "ana", "viewer")
     cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("correct horse battery")
     with ops.database.write() as connection:
