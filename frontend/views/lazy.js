@@ -10,7 +10,6 @@ export function lazyView(title, load, isBare = false) {
     let failed = false;
 
     async function complete() {
-      failed = false;
       try {
         view = (await load())(context);
       } catch {
@@ -25,14 +24,15 @@ export function lazyView(title, load, isBare = false) {
       return context.draw();
     }
 
-    const pending = () => (failed ? trouble(complete) : h("div", { "aria-busy": "true" }));
+    const pending = () => (failed ? trouble() : h("div", { "aria-busy": "true" }));
     complete();
     return { title: () => view?.title() ?? title(), isBare, resources, actions: () => view?.actions?.() ?? null,
       render: () => view?.render() ?? pending() };
   };
 }
 
-function trouble(onclick) {
+// A browser remembers that a module could not be loaded for as long as the page lives.
+function trouble() {
   return h("div", { class: "trouble", role: "alert" }, h("p", {}, t("error.unreachable")),
-    h("button", { type: "button", onclick }, t("error.retry")));
+    h("button", { type: "button", onclick: () => location.reload() }, t("error.retry")));
 }
