@@ -10,12 +10,12 @@ export function lazyView(title, load, isBare = false) {
     let failed = false;
 
     async function complete() {
-      try {
-        view = (await load())(context);
-      } catch {
+      const open = await load().catch(() => null);
+      if (open === null) {
         failed = true;
         return context.draw();
       }
+      view = open(context);
       for (const one of view.resources) {
         one.onLoaded = context.draw;
         one.refresh();
