@@ -7,7 +7,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header -
 	--no-emit-find-links --group build $(if $(UPGRADE),--upgrade) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test lint check format fuzz bench screenshots lock clean
+.PHONY: help setup setup-dev run demo test lint check format fuzz bench screenshots lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ setup-dev: ## make .venv with what tests and checks need too
 
 run: setup ## run Ops and the reference portal; Ctrl-C stops both
 	@exec $(BIN)/ops-service dev
+
+demo: setup ## the same on a scratch database with three days of made-up traffic, which goes on
+	@exec $(BIN)/python -m scripts.demo
 
 test: setup-dev ## run every test (ARGS="tests/unit -k fold" narrows it)
 	-@$(BIN)/python -m tests.servers.chromium
