@@ -1,5 +1,6 @@
-"""`make demo`: the service and the reference portal on a scratch database that three days of traffic have filled,
-and wizard runs that go on until Ctrl-C. What it keeps goes with it.
+"""`make demo`: the service and the reference portal on a scratch database.
+
+Wizard runs go on until Ctrl-C; the database is removed with the rest then.
 """
 
 from __future__ import annotations
@@ -47,9 +48,7 @@ async def fill(database_url: str, now: int | None = None) -> None:
     Every event is signed and goes through the service's own ingress, whose clock is set to the event's time.
     """
     keys = {source: os.urandom(32) for source in (PORTAL, FAST_PORTAL)}
-    app = create_app(
-        Settings(_env_file=None, database_url=database_url, webhook_secrets=tuple(keys.items()))
-    )
+    app = create_app(Settings(_env_file=None, database_url=database_url, webhook_secrets=tuple(keys.items())))
     transport = httpx.ASGITransport(app)
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport) as http:
         for happened in three_days(now or now_instant()):
@@ -61,7 +60,7 @@ async def fill(database_url: str, now: int | None = None) -> None:
 
 
 async def deliver(http: httpx.AsyncClient, key: bytes, arrival: Arrival) -> None:
-    """Send one event as its portal did. Raises RuntimeError for an answer that the traffic does not provoke."""
+    """Send one event as its portal did. Raises RuntimeError for an answer the traffic does not provoke."""
     body = json.dumps(arrival.envelope).encode()
     signature = headers_for(key, arrival.envelope["event_id"], body, arrival.at // SECOND)
     headers = {"content-type": "application/json", **signature}

@@ -30,7 +30,14 @@ OUTAGE: Final = 40 * MINUTE
 OPERATORS: Final = ("Ana Ribeiro", "Rui Teixeira", "Marta Lopes")
 _NAMES: Final = (
     *("padaria-central", "quintadovale", "clinica-sao-joao", "oficina24", "vinhosdouro", "escola-azul"),
-    *("atelier-norte", "talho-moderno", "livraria-lello-filhos", "casa-das-tintas", "hotel-ribeira", "3-irmaos"),
+    *(
+        "atelier-norte",
+        "talho-moderno",
+        "livraria-lello-filhos",
+        "casa-das-tintas",
+        "hotel-ribeira",
+        "3-irmaos",
+    ),
 )
 
 # Journeys, and how many of a hundred sessions or so take them. `!code` is a failure, `?type` an event of a
@@ -46,6 +53,7 @@ _JOURNEYS: Final[dict[str, int]] = {
     "started": 4,
     "started validated": 5,
     "started validated dns": 3,
+    "started validated dns account": 3,
     "started !domain_not_delegated": 3,
     "started validated !dns_timeout": 3,
     "started validated !zone_missing": 2,
@@ -152,7 +160,10 @@ class _Days:
     def _meaning(self, step: str, domain: str) -> tuple[str, dict[str, Any]]:
         """The event type and its data."""
         if step.startswith("?"):
-            return step[1:], {"attempt": self._chance.randrange(1, 9), "seconds": self._chance.randrange(2, 60)}
+            return step[1:], {
+                "attempt": self._chance.randrange(1, 9),
+                "seconds": self._chance.randrange(2, 60),
+            }
         if step.startswith("!"):
             where, reason = _FAILURES[step[1:]]
             return contract.FAILED, {"step": where, "code": step[1:], "reason": reason}
@@ -187,7 +198,9 @@ class _Days:
         if step.startswith("!") and self._chance.random() < 0.65:
             code = step[1:]
             self._act(at, session_id, who, changes={"status": "in_progress", "assignee": who})
-            self._act(at + 2 * MINUTE, session_id, who, note=_NOTES[code], changes={"tags": [_FAILURES[code][0]]})
+            self._act(
+                at + 2 * MINUTE, session_id, who, note=_NOTES[code], changes={"tags": [_FAILURES[code][0]]}
+            )
             if self._chance.random() < 0.4:
                 self._act(at + HOUR, session_id, who, changes={"status": "resolved"})
         elif step == "completed" and self._chance.random() < 0.5:

@@ -35,7 +35,8 @@ export function trouble(resource) {
 
 /** One line for an error: known statuses in the operator's language, others as the service titles them. */
 export function headline(error) {
-  const known = { 0: "error.unreachable", 403: "error.forbidden", 404: "error.missing", 412: "error.changed" };
+  const known = { 0: "error.unreachable", 403: "error.forbidden", 404: "error.missing", 412: "error.changed",
+    503: "error.busy" };
   return error.status in known ? t(known[error.status]) : error.title;
 }
 

@@ -15,6 +15,7 @@ export default {
   "loading": "Loading", "save": "Save", "saving": "Saving", "copy": "Copy", "copied": "Copied.",
   "selected": "Selected. Copy it with the keyboard.",
   "error.label": "Error", "error.unreachable": "The service does not answer.",
+  "error.busy": "The service cannot answer at the moment.",
   "error.forbidden": "Your token may not do this.", "error.missing": "There is nothing here.",
   "error.changed": "It has changed meanwhile.", "error.retry": "Try again",
   "error.kept": "What you see was loaded at {time}.", "error.request": "Request {id}",

@@ -15,6 +15,7 @@ export default {
   "loading": "A carregar", "save": "Guardar", "saving": "A guardar", "copy": "Copiar", "copied": "Copiado.",
   "selected": "Selecionado. Copie com o teclado.",
   "error.label": "Erro", "error.unreachable": "O serviço não responde.",
+  "error.busy": "O serviço não consegue responder neste momento.",
   "error.forbidden": "O seu token não permite isto.", "error.missing": "Não há nada aqui.",
   "error.changed": "Foi alterado entretanto.", "error.retry": "Tentar de novo",
   "error.kept": "O que vê foi carregado às {time}.", "error.request": "Pedido {id}",
