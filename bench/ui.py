@@ -41,7 +41,7 @@ SINCE_ANSWER: Final = """() => {
     const answers = performance.getEntriesByType('resource').filter(each => each.name.includes('/timeline'));
     return performance.getEntriesByName('drawn')[0].startTime - answers[0].responseEnd;
 }"""
-DRAWN: Final = "performance.getEntriesByName('drawn').length === 1"
+DRAWN: Final = "() => performance.getEntriesByName('drawn').length === 1"
 SINCE_BEGINNING: Final = "performance.getEntriesByName('drawn')[0].startTime"
 FIRST_PAINT: Final = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 

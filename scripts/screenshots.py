@@ -88,7 +88,11 @@ def photograph(browser: Browser, ops: RunningOps, names: list[str], width: int, 
     page = open_desk(context.new_page(), ops)
     shown = addresses(ops)
     for name in names:
+        page.set_viewport_size({"width": width, "height": HEIGHT})
         go(page, shown[name])
+        # What lies below the screen is not drawn before it is scrolled to.
+        whole = page.evaluate("() => document.documentElement.scrollHeight")
+        page.set_viewport_size({"width": width, "height": whole})
         picture = Image.open(BytesIO(page.screenshot(full_page=True)))
         picture.quantize(COLOURS).save(FOLDER / f"{name}-{width}-{theme}.png", optimize=True)
     context.close()

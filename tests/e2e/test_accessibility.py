@@ -1,4 +1,4 @@
-"""No view, in any state, language, theme and width, breaks a rule of axe-core, overflows or hides its text."""
+"""No view, in any state, language, theme and width, breaks a rule of axe, overflows or hides its text."""
 
 import json
 from pathlib import Path
@@ -30,6 +30,8 @@ SHAPELESS: Final = """() => {
     return found;
 }"""
 WIDTHS: Final = (320, 768, 1280)
+TALL: Final = 6000
+"""What lies below the screen is not drawn before it is scrolled to, and what is not drawn cannot be judged."""
 
 
 def faults(desk: Page, width: int) -> list[str]:
@@ -56,7 +58,7 @@ def survey(desk: Page, state: str, width: int, shown: list[View]) -> dict[str, l
 
 def prepared(desk: Page, width: int, language: str) -> Page:
     """The desk with axe in it, of that width and language."""
-    desk.set_viewport_size({"width": width, "height": 900})
+    desk.set_viewport_size({"width": width, "height": TALL})
     use_language(desk, language)
     desk.evaluate(AXE)
     return desk
