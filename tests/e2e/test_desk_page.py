@@ -108,6 +108,19 @@ def test_every_number_of_the_funnel_opens_the_list_it_counts(desk: Page, ops: Ru
         expect(desk.locator("main .total")).to_have_text(re.compile(rf"^{first_number(text)} sessions?$"))
 
 
+def test_the_numbers_of_three_days_open_the_lists_they_count(demo_desk: Page) -> None:
+    links = [
+        *numbers_shown(demo_desk.locator("#funnel")),
+        *numbers_shown(demo_desk.locator("#failures")),
+    ]
+    assert len(links) >= 30
+    for text, address in links:
+        go(demo_desk, address)
+        expect(demo_desk.locator("main .total")).to_have_text(
+            re.compile(rf"^{first_number(text)} sessions?$"), timeout=2000
+        )
+
+
 def numbers_shown(widget: Locator) -> list[tuple[str, str]]:
     """Text and address of each link."""
     found = widget.locator("a").evaluate_all("links => links.map(a => [a.innerText, a.getAttribute('href')])")
