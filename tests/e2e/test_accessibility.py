@@ -31,7 +31,7 @@ SHAPELESS: Final = """() => {
 }"""
 WIDTHS: Final = (320, 768, 1280)
 TALL: Final = 6000
-"""What lies below the screen is not drawn before it is scrolled to, and what is not drawn cannot be judged."""
+"""What lies below the screen is not drawn before it is scrolled to, and what is not drawn is not judged."""
 
 
 def faults(desk: Page, width: int) -> list[str]:
