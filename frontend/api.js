@@ -3,10 +3,10 @@ import { token } from "./lib/credentials.js";
 
 /** A refusal by the service (RFC 9457), or no answer at all: then `status` is 0. */
 export class ApiError extends Error {
-  constructor({ status, title, detail = "", errors = [], requestId = null }) {
+  constructor({ status, title, detail = "", errors = [], requestId = null, retryAfter = null }) {
     super(detail || title);
     this.name = "ApiError";
-    Object.assign(this, { status, title, detail, errors, requestId });
+    Object.assign(this, { status, title, detail, errors, requestId, retryAfter });
   }
 }
 
@@ -26,6 +26,21 @@ export const api = {
   updateTicket: (ticket, version, changes) =>
     send("PATCH", `${V1}/desk/tickets/${id(ticket)}`, changes, { "If-Match": `"${version}"` }),
   addNote: (ticket, body) => send("POST", `${V1}/desk/tickets/${id(ticket)}/notes`, { body }),
+  me: () => get(`${V1}/auth/me`, {}),
+  signIn: (name, password) => send("POST", `${V1}/auth/sign-in`, { name, password }),
+  signOut: (everywhere) => send("POST", `${V1}/auth/sign-out?everywhere=${everywhere}`),
+  link: (link) => send("POST", `${V1}/auth/link`, { link }),
+  redeemLink: (link, name, password) => send("POST", `${V1}/auth/link/redeem`, { link, name, password }),
+  changePassword: (current, fresh) => send("POST", `${V1}/auth/password`, { current, new: fresh }),
+  users: (signal) => get(`${V1}/users`, {}, signal),
+  inviteUser: (name, role) => send("POST", `${V1}/users`, { name, role }),
+  changeUser: (user, changes) => send("PATCH", `${V1}/users/${id(user)}`, changes),
+  renewLink: (user) => send("POST", `${V1}/users/${id(user)}/link`),
+  endSessions: (user) => send("DELETE", `${V1}/users/${id(user)}/sessions`),
+  tokens: (signal) => get(`${V1}/tokens`, {}, signal),
+  createToken: (name, scope) => send("POST", `${V1}/tokens`, { name, scope }),
+  revokeToken: (one) => send("DELETE", `${V1}/tokens/${id(one)}`),
+  audit: (params, signal) => get(`${V1}/audit`, params, signal),
   readiness,
 };
 
@@ -51,7 +66,7 @@ async function send(method, path, body, headers = {}) {
 async function ask(path, { headers = {}, ...options }) {
   const authorization = token() === null ? {} : { Authorization: `Bearer ${token()}` };
   const signals = [options.signal, AbortSignal.timeout(TIMEOUT_MS)].filter((signal) => signal !== undefined);
-  const request = { ...options, cache: "no-store", signal: AbortSignal.any(signals), headers: { ...authorization, ...headers } };
+  const request = { ...options, cache: "no-store", credentials: "same-origin", signal: AbortSignal.any(signals), headers: { ...authorization, ...headers } };
   try {
     return await fetch(path, request);
   } catch (error) {
@@ -61,6 +76,7 @@ async function ask(path, { headers = {}, ...options }) {
 }
 
 async function read(response) {
+  if (response.status === 204) return null;
   const body = await response.json().catch(() => null);
   if (response.ok && body !== null) return body;
   throw problem(response, body);
@@ -73,5 +89,6 @@ function problem(response, body) {
     detail: body?.detail,
     errors: body?.errors,
     requestId: response.headers.get("x-request-id"),
+    retryAfter: response.headers.get("retry-after"),
   });
 }

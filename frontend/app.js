@@ -1,13 +1,16 @@
 // Wires the page: route to view, live source to refresh, state to what is drawn.
+import { api } from "./api.js";
 import { announce } from "./components/announcer.js";
+import { explainRefusal } from "./components/card.js";
 import { shell } from "./components/shell.js";
 import { loadCatalog, t } from "./i18n/catalog.js";
+import { account, mayBeSignedIn, setAccount } from "./lib/account.js";
 import { dropToken, takeTokenFromAddress, token } from "./lib/credentials.js";
 import { createLive, pollingSource } from "./lib/live.js";
 import { morph } from "./lib/morph.js";
 import { applyTheme } from "./lib/preferences.js";
 import { currentRoute } from "./lib/router.js";
-import { viewFor } from "./views/routes.js";
+import { viewFor, welcomeView } from "./views/routes.js";
 import { signInView } from "./views/sign-in.js";
 
 const root = document.getElementById("app");
@@ -24,19 +27,22 @@ function draw() {
 }
 
 function openRoute() {
-  takeTokenFromAddress();
   aborter.abort();
   aborter = new AbortController();
   route = currentRoute();
-  view = token() === null ? signInView({ expired, draw, onSignedIn: openRoute }) : openView();
+  view = bareView() ?? openView();
   root.replaceChildren();
   draw();
   live.restart();
 }
 
+function bareView() {
+  if (route.segments[0] === "welcome") return welcomeView({ secret: route.segments[1] ?? "", draw, onSignedIn });
+  return account() === null ? signInView({ expired, draw, onSignedIn }) : null;
+}
+
 function openView() {
-  expired = false;
-  const opened = viewFor(route)({ route, query: route.query, draw });
+  const opened = viewFor(route)({ route, query: route.query, draw, signOut });
   for (const one of opened.resources) one.onLoaded = () => drawIf(opened);
   return opened;
 }
@@ -61,13 +67,44 @@ function drawIf(current) {
 
 function endSession() {
   expired = true;
-  signOut();
+  onSignedOut();
   return null;
 }
 
-function signOut() {
+async function signOut(everywhere = false) {
+  try {
+    if (account().kind === "user") await api.signOut(everywhere);
+  } catch (error) {
+    if (error.status !== 401) return announce(explainRefusal(error));
+  }
+  expired = false;
+  return onSignedOut();
+}
+
+function onSignedOut() {
   dropToken();
+  setAccount(null);
   openRoute();
+}
+
+function onSignedIn(me) {
+  expired = false;
+  dropToken();
+  setAccount(me);
+  openRoute();
+}
+
+/** Asks the service who we are, where it may know. */
+async function recallAccount() {
+  if (token() === null && !mayBeSignedIn()) return;
+  try {
+    setAccount(await api.me());
+  } catch (error) {
+    if (error.status !== 401) return;
+    expired = true;
+    dropToken();
+    setAccount(null);
+  }
 }
 
 function onLiveState(state, previousPhase) {
@@ -76,7 +113,8 @@ function onLiveState(state, previousPhase) {
   draw();
 }
 
-function onNavigation() {
+async function onNavigation() {
+  if (takeTokenFromAddress()) await recallAccount();
   openRoute();
   window.scrollTo(0, 0);
   root.querySelector("h1")?.focus({ preventScroll: true });
@@ -85,6 +123,7 @@ function onNavigation() {
 await loadCatalog();
 applyTheme();
 takeTokenFromAddress();
+await recallAccount();
 window.addEventListener("hashchange", onNavigation);
 openRoute();
 live.start();

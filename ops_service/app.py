@@ -11,6 +11,8 @@ from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from ops_service import problems
+from ops_service.auth import people_routes
+from ops_service.auth import routes as auth
 from ops_service.body_limit import BodyLimit
 from ops_service.desk import routes as desk
 from ops_service.events import quarantine_routes
@@ -25,6 +27,7 @@ from ops_service.ingress.writer import Writer
 from ops_service.onboard import routes as onboard
 from ops_service.onboard import trend
 from ops_service.settings import Settings, load
+from portal_hooks.instants import now_instant
 from projections.database import Database
 
 # Scripts and styles only from our own files, connections only to ourselves, never inside a frame.
@@ -57,10 +60,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.database = Database(settings.database_url)
+    app.state.clock = now_instant
     problems.install(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(IngressShortcut)
-    for module in (ingress, rejected_routes, onboard, trend, events, quarantine_routes, desk, health):
+    api = (ingress, rejected_routes, onboard, trend, events, quarantine_routes, desk, health)
+    for module in (*api, auth, people_routes):
         app.include_router(module.router)
     _serve_desk(app)
     return app
@@ -69,7 +74,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     writer = Writer(app.state.database, metrics.GROUP_SIZE.observe)
-    app.state.receiver = Receiver(app.state.settings, writer)
+    app.state.receiver = Receiver(app.state.settings, writer, lambda: app.state.clock())
     writer.start()
     # What is loaded now stays: the collector need not go through it again and again, stopping all requests.
     gc.collect()

@@ -52,7 +52,7 @@ async def fill(database_url: str, now: int | None = None) -> None:
     transport = httpx.ASGITransport(app)
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport) as http:
         for happened in three_days(now or now_instant()):
-            app.state.receiver.clock = lambda at=happened.at: at
+            app.state.clock = lambda at=happened.at: at
             if isinstance(happened, Act):
                 act(app.state.database, happened)
             else:

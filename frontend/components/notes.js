@@ -1,6 +1,7 @@
 // The notes of a ticket, people's and the system's, and the form for a new one.
 import { api } from "../api.js";
 import { t } from "../i18n/catalog.js";
+import { may } from "../lib/account.js";
 import { h } from "../lib/dom.js";
 import { explainRefusal } from "./card.js";
 import { timeWithAge } from "./time.js";
@@ -25,7 +26,7 @@ export function noteEditor({ draw, reload }) {
     draw();
   }
 
-  return { render: (ticket) => [list(ticket.notes), form({ ticket, state, send })] };
+  return { render: (ticket) => [list(ticket.notes), may("write") ? form({ ticket, state, send }) : null] };
 }
 
 function list(notes) {

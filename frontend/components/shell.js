@@ -1,5 +1,6 @@
 // What surrounds each view: navigation, the state of the live connection, the operator's choices.
 import { LANGUAGES, currentLanguage, t, useLanguage } from "../i18n/catalog.js";
+import { account, may } from "../lib/account.js";
 import { h } from "../lib/dom.js";
 import { clock, zoneName } from "../lib/format.js";
 import { applyTheme, preference, setPreference } from "../lib/preferences.js";
@@ -14,7 +15,9 @@ export function shell({ route, live, view, draw, signOut }) {
     h("header", { class: "top" },
       h("a", { class: "brand", href: "#/" }, h("span", { class: "brand-mark", "aria-hidden": "true" }), t("brand")),
       navigation(route),
-      liveLine(live)),
+      liveLine(live),
+      h("a", { class: "account-link", href: "#/account", "aria-current": route.segments[0] === "account" ? "page" : null },
+        h("span", { class: "visually-hidden" }, t("account.title"), ": "), h("bdi", {}, account().name))),
     h("main", { id: "main", tabindex: "-1" },
       h("div", { class: "title-row" }, h("h1", { tabindex: "-1" }, view.title()), view.actions?.() ?? null),
       view.render()),
@@ -24,7 +27,7 @@ export function shell({ route, live, view, draw, signOut }) {
 function navigation(route) {
   const here = route.segments[0] ?? "dashboard";
   return h("nav", { "aria-label": t("nav.label") },
-    h("ul", {}, SECTIONS.map(([section, href]) =>
+    h("ul", {}, [...SECTIONS, ...(may("admin") ? [["people", "#/people"]] : [])].map(([section, href]) =>
       h("li", {}, h("a", { href, "aria-current": section === here ? "page" : null }, t(`nav.${section}`))))));
 }
 
@@ -50,7 +53,7 @@ function footer({ draw, signOut }) {
       draw();
     }),
     h("span", { class: "muted" }, t("zone.shown", { zone: zoneName() })),
-    h("button", { type: "button", class: "quiet", onclick: signOut }, t("sign-out")));
+    h("button", { type: "button", class: "quiet", onclick: () => signOut() }, t("sign-out")));
 }
 
 function choice(group, chosen, values, onChoose) {

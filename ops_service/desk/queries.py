@@ -71,11 +71,13 @@ def notes(connection: Connection, ticket_id: int) -> Sequence[Row[Any]]:
     return connection.execute(query).all()
 
 
-def change(connection: Connection, ticket: Ticket, changes: dict[str, Any], author: str, now: int) -> None:
-    """Apply an operator's changes and write down who made them."""
+def change(
+    connection: Connection, ticket: Ticket, changes: dict[str, Any], author: str, now: int
+) -> list[str]:
+    """Apply an operator's changes and write down who made them; returns what was changed, in words."""
     made = {name: value for name, value in changes.items() if value != _present(ticket, name)}
     if not made:
-        return
+        return []
     ticket_id = ticket.row.id
     values: dict[str, Any] = {name: made[name] for name in ("status", "assignee") if name in made}
     if "tags" in made:
@@ -83,10 +85,13 @@ def change(connection: Connection, ticket: Ticket, changes: dict[str, Any], auth
         if ticket.row.ready_for_ops:
             values["ready_dismissed"] = READY_TAG not in made["tags"]
     touch(connection, ticket_id, now, **values)
-    for name, value in made.items():
-        shown = ", ".join(value) if isinstance(value, list) else value
-        body = f"{name}: {shown or '—'}"
-        add_note(connection, ticket_id, "change", author, body, now)
+    lines = [
+        f"{name}: {(', '.join(value) if isinstance(value, list) else value) or '—'}"
+        for name, value in made.items()
+    ]
+    for line in lines:
+        add_note(connection, ticket_id, "change", author, line, now)
+    return lines
 
 
 def add_note(connection: Connection, ticket_id: int, kind: str, author: str, body: str, now: int) -> int:

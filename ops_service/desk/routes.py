@@ -6,7 +6,8 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from sqlalchemy import Connection
 
 from ops_service import cursors
-from ops_service.auth.guard import DatabaseOf, Editor, Reader
+from ops_service.auth import audit
+from ops_service.auth.guard import DatabaseOf, Editor, GuardedRoute, Reader
 from ops_service.desk import queries, schemas
 from ops_service.desk.queries import Ticket
 from ops_service.onboard import answers
@@ -17,7 +18,12 @@ from portal_hooks.contract import FieldError
 from portal_hooks.instants import now_instant
 from projections.tickets import READY_TAG
 
-router = APIRouter(prefix="/api/v1/desk/tickets", tags=["desk"], responses=responses(401, 403, 422, 503))
+router = APIRouter(
+    prefix="/api/v1/desk/tickets",
+    tags=["desk"],
+    responses=responses(401, 403, 422, 503),
+    route_class=GuardedRoute,
+)
 
 TIMELINE_SHOWN = 200
 DATA_SHOWN_BYTES = 2048
@@ -84,7 +90,9 @@ def change_ticket(
         if READY_TAG in wanted.get("tags", ()) and not ticket.row.ready_for_ops:
             error = FieldError("/tags", f"{READY_TAG} comes with the session's completion, not by hand")
             raise Problem(422, "The request has wrong parameters or fields.", errors=[error])
-        queries.change(connection, ticket, wanted, editor.name, now_instant())
+        made = queries.change(connection, ticket, wanted, editor.name, now_instant())
+        if made:
+            audit.record(connection, editor, "ticket_changed", f"ticket {ticket_id}", "; ".join(made))
         return _detail(request, response, connection, ticket_id)
 
 
@@ -98,6 +106,7 @@ def add_note(
         _find(connection, ticket_id)
         queries.touch(connection, ticket_id, now)
         note_id = queries.add_note(connection, ticket_id, "note", editor.name, note.body, now)
+        audit.record(connection, editor, "note_added", f"ticket {ticket_id}")
     return schemas.NoteBody(id=note_id, kind="note", author=editor.name, body=note.body, created_at=now)
 
 

@@ -7,13 +7,18 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel
 from sqlalchemy import func, select
 
-from ops_service.auth.guard import DatabaseOf, Reader
+from ops_service.auth.guard import DatabaseOf, GuardedRoute, Reader
 from ops_service.onboard.answers import is_skewed
 from ops_service.onboard.windows import Instant, Since, Until
 from ops_service.problems import Problem, responses
 from projections.log import LOG
 
-router = APIRouter(prefix="/api/v1/events", tags=["events"], responses=responses(401, 403, 422, 503))
+router = APIRouter(
+    prefix="/api/v1/events",
+    tags=["events"],
+    responses=responses(401, 403, 422, 503),
+    route_class=GuardedRoute,
+)
 
 MAX_POSITION = 2**63 - 1
 

@@ -30,7 +30,7 @@ from ops_service.ingress.writer import Overloaded, Writer
 from ops_service.problems import Problem, unavailable
 from ops_service.settings import Settings
 from portal_hooks.contract import MAX_BATCH_BYTES, Envelope, InvalidEvent
-from portal_hooks.instants import SECOND, now_instant
+from portal_hooks.instants import SECOND
 from portal_hooks.signing import SignatureRejected, Verified, verify
 from projections.database import DatabaseUnavailable
 from projections.log import Delivery, Receipt
@@ -54,9 +54,9 @@ class Admitted(NamedTuple):
 class Receiver:
     """Takes deliveries for one service. Its methods raise Problem for everything refused."""
 
-    def __init__(self, settings: Settings, writer: Writer, clock: Callable[[], int] = now_instant) -> None:
+    def __init__(self, settings: Settings, writer: Writer, clock: Callable[[], int]) -> None:
         """`writer` must be started before the first delivery; `clock` tells the instant."""
-        self.clock = clock
+        self._clock = clock
         self._settings = settings
         self._writer = writer
         self._rate = RateLimit(settings.max_events_per_second)
@@ -90,7 +90,7 @@ class Receiver:
         headers = request.scope["headers"]
         carrier = carrier_of(headers)
         body = await read_body(request, limit)
-        received_at = self.clock()
+        received_at = self._clock()
         try:
             verified = verify(headers, body, self._settings.webhook_secrets, received_at / SECOND)
         except SignatureRejected as error:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Request
 from sqlalchemy import Connection
 
 from ops_service import cursors
-from ops_service.auth.guard import DatabaseOf, Reader
+from ops_service.auth.guard import DatabaseOf, GuardedRoute, Reader
 from ops_service.onboard import answers, funnel, queries, schemas, timeline
 from ops_service.onboard.windows import MAX_HOURS, Instant, Since, Until, Window, window
 from ops_service.problems import Problem, responses
@@ -16,7 +16,12 @@ from portal_hooks.instants import HOUR, MINUTE, now_instant
 from projections import log, onboarding
 from projections.onboarding import Session
 
-router = APIRouter(prefix="/api/v1/onboard", tags=["onboard"], responses=responses(401, 403, 422, 503))
+router = APIRouter(
+    prefix="/api/v1/onboard",
+    tags=["onboard"],
+    responses=responses(401, 403, 422, 503),
+    route_class=GuardedRoute,
+)
 
 Stage = Literal["started", "domain_validated", "dns_applied", "account_created", "infra_synced", "completed"]
 CurrentStage = Literal[Stage, "failed"]

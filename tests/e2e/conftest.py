@@ -10,7 +10,10 @@ import pytest
 from playwright.sync_api import Page
 
 from scripts.demo import fill
+from tests.people import PASSWORD, add_user
 from tests.running_ops import RunningOps, running_ops
+
+OPERATOR = "ana"
 
 
 @pytest.fixture
@@ -35,6 +38,7 @@ def demo(demo_file: Path, tmp_path: Path) -> Iterator[RunningOps]:
     """A real service on three days of made-up traffic."""
     copy = shutil.copyfile(demo_file, tmp_path / "demo.db")
     with running_ops(f"sqlite:///{copy}") as running:
+        add_user(running, OPERATOR, "admin")
         yield running
 
 
@@ -47,8 +51,18 @@ def desk(ops: RunningOps, page: Page) -> Page:
 
 @pytest.fixture
 def demo_desk(demo: RunningOps, page: Page) -> Page:
-    """The desk on three days of made-up traffic."""
-    return open_desk(page, demo)
+    """The desk on three days of made-up traffic, with an administrator signed in, who may see every view."""
+    return enter(page, demo)
+
+
+def enter(page: Page, ops: RunningOps) -> Page:
+    """Sign in as the operator who has a name and a password."""
+    page.goto(ops.url)
+    page.locator("input[name=name]").fill(OPERATOR)
+    page.locator("input[type=password]").fill(PASSWORD)
+    page.locator("input[type=password]").press("Enter")
+    page.locator("#funnel .tiles").wait_for()
+    return page
 
 
 def open_desk(page: Page, ops: RunningOps) -> Page:

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.running_ops import RunningOps
 
 QUESTIONS: Final = ("**/api/v1/**", "**/readyz")
+ASKS_NOTHING: Final = ("#/nothing/here", "#/account")
 SAID_BY_THE_SERVICE: Final = "The database is busy; ask again."
 
 
@@ -32,6 +33,8 @@ def views(ops: RunningOps) -> list[View]:
         View("events", "#/events?limit=8"),
         View("event", "#/events/1"),
         View("health", "#/health"),
+        View("account", "#/account"),
+        View("people", "#/people"),
         View("no such page", "#/nothing/here"),
     ]
 
@@ -60,7 +63,7 @@ def follow(desk: Page, address: str) -> None:
 def show(desk: Page, state: str, address: str) -> None:
     """Open an address so that it shows the state, which `answering` has brought about."""
     follow(desk, address)
-    if address == "#/nothing/here":
+    if address in ASKS_NOTHING:
         return
     if state == "loading":
         desk.locator("main .skeleton").first.wait_for()

@@ -7,6 +7,7 @@ from typing import Final
 import pytest
 from playwright.sync_api import Page
 
+from ops_service.auth import links
 from tests.e2e.desk_views import View, answering, show, use_language, views, without
 from tests.running_ops import RunningOps
 
@@ -74,6 +75,21 @@ def test_every_view_is_accessible(
     assert survey(demo_desk, state, width, views(demo)) == {}
     if state == "error":
         without(page_complaints, "503")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("language", ["en", "pt"])
+def test_the_ways_in_are_accessible(ops: RunningOps, page: Page, width: int, language: str) -> None:
+    with ops.database.write() as connection:
+        link = links.address_of(ops.url, links.create(connection, None, ops.app.state.clock()))
+    page.set_viewport_size({"width": width, "height": TALL})
+    page.add_init_script(f"localStorage.setItem('ops.language', '{language}')")
+    for address in (ops.url, link):
+        page.goto(address)
+        page.locator("form input[type=password]").first.wait_for()
+        assert page.locator("html").get_attribute("lang") == {"en": "en-GB", "pt": "pt-PT"}[language]
+        page.evaluate(AXE)
+        assert faults(page, width) == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)

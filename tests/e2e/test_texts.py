@@ -4,7 +4,7 @@ from typing import Any
 
 from playwright.sync_api import Page, Route
 
-from tests.e2e.conftest import open_desk
+from tests.e2e.conftest import enter
 from tests.e2e.desk_views import SAID_BY_THE_SERVICE, answering, show, texts, views, without
 from tests.running_ops import RunningOps
 
@@ -51,7 +51,7 @@ def test_no_word_on_the_page_stands_outside_the_catalog(
     demo: RunningOps, page: Page, page_complaints: list[str]
 ) -> None:
     page.route("**/static/i18n/en.js", mark_every_text)
-    desk = open_desk(page, demo)
+    desk = enter(page, demo)
     found: dict[str, Any] = {}
     for state in ("loaded", "loading", "error"):
         with answering(desk, state):
