@@ -26,6 +26,13 @@ export const api = {
   updateTicket: (ticket, version, changes) =>
     send("PATCH", `${V1}/desk/tickets/${id(ticket)}`, changes, { "If-Match": `"${version}"` }),
   addNote: (ticket, body) => send("POST", `${V1}/desk/tickets/${id(ticket)}/notes`, { body }),
+  trend: (params, signal) => get(`${V1}/onboard/trend`, params, signal),
+  explain: (session, signal) => get(`${V1}/onboard/sessions/${id(session)}/explain`, {}, signal),
+  quarantined: (params, signal) => get(`${V1}/quarantine`, params, signal),
+  retryQuarantined: (session) =>
+    send("POST", withQuery(`${V1}/quarantine/retry`, session === undefined ? {} : { session_id: session }), {}),
+  rejected: (params, signal) => get(`${V1}/rejected-deliveries`, params, signal),
+  csv,
   me: () => get(`${V1}/auth/me`, {}),
   signIn: (name, password) => send("POST", `${V1}/auth/sign-in`, { name, password }),
   signOut: (everywhere) => send("POST", `${V1}/auth/sign-out?everywhere=${everywhere}`),
@@ -44,6 +51,13 @@ export const api = {
   readiness,
 };
 
+// A file needs the same credentials as any answer, which a plain link would not carry.
+async function csv(path, params) {
+  const response = await ask(withQuery(`${V1}${path}`, params), {});
+  if (response.ok) return response.blob();
+  throw problem(response, await response.json().catch(() => null));
+}
+
 // A service that is not ready says so with 503 and the same body: that is an answer, not an error.
 async function readiness(signal) {
   const response = await ask("/readyz", { signal });
@@ -53,9 +67,12 @@ async function readiness(signal) {
 }
 
 async function get(path, params, signal) {
+  return read(await ask(withQuery(path, params), { signal }));
+}
+
+function withQuery(path, params) {
   const query = new URLSearchParams(params).toString();
-  const response = await ask(query === "" ? path : `${path}?${query}`, { signal });
-  return read(response);
+  return query === "" ? path : `${path}?${query}`;
 }
 
 async function send(method, path, body, headers = {}) {

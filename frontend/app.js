@@ -3,6 +3,7 @@ import { api } from "./api.js";
 import { announce } from "./components/announcer.js";
 import { explainRefusal } from "./components/card.js";
 import { shell } from "./components/shell.js";
+import { installShortcuts } from "./components/shortcuts.js";
 import { loadCatalog, t } from "./i18n/catalog.js";
 import { account, mayBeSignedIn, setAccount } from "./lib/account.js";
 import { dropToken, takeTokenFromAddress, token } from "./lib/credentials.js";
@@ -125,6 +126,7 @@ applyTheme();
 takeTokenFromAddress();
 await recallAccount();
 window.addEventListener("hashchange", onNavigation);
+installShortcuts(live.toggle);
 openRoute();
 live.start();
 

@@ -4,19 +4,19 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from fastapi import FastAPI
-from fastapi.responses import FileResponse, Response
-from fastapi.staticfiles import StaticFiles
+from fastapi.responses import FileResponse
 
 from ops_service import problems
 from ops_service.auth import people_routes
 from ops_service.auth import routes as auth
 from ops_service.body_limit import BodyLimit
 from ops_service.desk import routes as desk
+from ops_service.desk_files import DeskFiles
 from ops_service.events import quarantine_routes
 from ops_service.events import routes as events
+from ops_service.export import routes as export
 from ops_service.health import metrics
 from ops_service.health import routes as health
 from ops_service.ingress import rejected_routes
@@ -26,6 +26,7 @@ from ops_service.ingress.shortcut import IngressShortcut
 from ops_service.ingress.writer import Writer
 from ops_service.onboard import routes as onboard
 from ops_service.onboard import trend
+from ops_service.request_id import RequestId
 from ops_service.settings import Settings, load
 from portal_hooks.instants import now_instant
 from projections.database import Database
@@ -63,8 +64,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.clock = now_instant
     problems.install(app)
     app.add_middleware(BodyLimit)
+    app.add_middleware(RequestId)
     app.add_middleware(IngressShortcut)
-    api = (ingress, rejected_routes, onboard, trend, events, quarantine_routes, desk, health)
+    api = (ingress, rejected_routes, onboard, trend, events, quarantine_routes, desk, export, health)
     for module in (*api, auth, people_routes):
         app.include_router(module.router)
     _serve_desk(app)
@@ -86,18 +88,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.database.dispose()
 
 
-class _DeskFiles(StaticFiles):
-    """The desk's files: always checked for a newer version, never guessed at."""
-
-    def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        response = super().file_response(*args, **kwargs)
-        response.headers.update(DESK_HEADERS)
-        return response
-
-
 def _serve_desk(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
     def page() -> FileResponse:
         return FileResponse(FRONTEND / "index.html", headers=DESK_HEADERS)
 
-    app.mount("/static", _DeskFiles(directory=FRONTEND), name="static")
+    app.mount("/static", DeskFiles(FRONTEND, DESK_HEADERS), name="static")

@@ -31,13 +31,17 @@ export function noteEditor({ draw, reload }) {
 
 function list(notes) {
   if (notes.length === 0) return h("p", { class: "muted" }, t("note.none"));
-  return h("ul", { class: "notes" }, notes.map((note) =>
-    h("li", { class: `note note-${note.kind}`, "data-key": note.id },
-      h("div", { class: "note-head" },
-        h("bdi", { class: "strong" }, note.kind === "system" ? t("note.system") : note.author),
-        note.kind === "change" ? h("span", { class: "muted" }, t("note.change")) : null,
-        timeWithAge(note.created_at)),
-      h("p", { class: "note-body" }, note.body))));
+  return h("ul", { class: "notes" }, notes.map((note) => h("li", { "data-key": note.id }, noteItem(note))));
+}
+
+/** Who wrote what, and when. */
+export function noteItem(note) {
+  return h("div", { class: `note note-${note.kind}` },
+    h("div", { class: "note-head" },
+      h("bdi", { class: "strong" }, note.kind === "system" ? t("note.system") : note.author),
+      note.kind === "change" ? h("span", { class: "muted" }, t("note.change")) : null,
+      timeWithAge(note.created_at)),
+    h("p", { class: "note-body" }, note.body));
 }
 
 function form({ ticket, state, send }) {

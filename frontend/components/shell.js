@@ -4,6 +4,7 @@ import { account, may } from "../lib/account.js";
 import { h } from "../lib/dom.js";
 import { clock, zoneName } from "../lib/format.js";
 import { applyTheme, preference, setPreference } from "../lib/preferences.js";
+import { showShortcuts } from "./shortcuts.js";
 
 const SECTIONS = [["dashboard", "#/"], ["tickets", "#/tickets"], ["sessions", "#/sessions"], ["events", "#/events"],
   ["health", "#/health"]];
@@ -53,6 +54,7 @@ function footer({ draw, signOut }) {
       draw();
     }),
     h("span", { class: "muted" }, t("zone.shown", { zone: zoneName() })),
+    h("button", { type: "button", class: "quiet", onclick: showShortcuts }, t("keys.title")),
     h("button", { type: "button", class: "quiet", onclick: () => signOut() }, t("sign-out")));
 }
 

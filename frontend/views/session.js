@@ -17,15 +17,22 @@ export function sessionView({ route, draw }) {
   const pages = timelinePages();
   const history = resource(async (signal) => pages.complete(id, await api.timeline(id, { limit: PAGE }, signal), signal),
     { minimum: SLOW_MS, changed: () => session.data?.event_count ?? null });
+  const provenance = resource((signal) => api.explain(id, signal),
+    { minimum: SLOW_MS, changed: () => session.data?.event_count ?? null });
   const drawHistory = historyCard({ resource: history, pages, draw });
   return {
     title: () => session.data?.domain ?? id,
-    resources: [session, history],
+    resources: [session, history, provenance],
     render: () => h("div", { class: "detail" },
       h("div", { class: "column" },
         card({ id: "session", title: t("session.one"), resource: session, lines: 8, body: (data) =>
-          [failureCard(data), sessionFacts(data)] }),
-        card({ id: "stages", title: t("session.reached"), resource: session, lines: 6, body: stageTimes })),
+          [failureCard(data), sessionFacts(data, provenance.data?.fields), provenanceHint()] }),
+        card({ id: "stages", title: t("session.reached"), resource: session, lines: 6, body: (data) =>
+          stageTimes(data, provenance.data?.fields) })),
       drawHistory()),
   };
+}
+
+function provenanceHint() {
+  return h("p", { class: "muted hint" }, t("session.provenance"));
 }

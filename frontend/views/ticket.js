@@ -18,7 +18,8 @@ export function ticketView({ route, draw }) {
   const reload = () => ticket.refresh();
   const editor = ticketEditor({ draw, reload });
   const notes = noteEditor({ draw, reload });
-  const drawHistory = historyCard({ resource: ticket, pages, draw, timelineOf: (data) => data.timeline });
+  const drawHistory = historyCard({ resource: ticket, pages, draw, timelineOf: (data) => data.timeline,
+    notesOf: (data) => data.notes });
   return {
     title: () => titleOf(id, ticket.data),
     resources: [ticket],

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from sqlalchemy import Connection
 
 from ops_service import cursors
@@ -12,9 +12,10 @@ from ops_service.desk import queries, schemas
 from ops_service.desk.queries import Ticket
 from ops_service.onboard import answers
 from ops_service.onboard.queries import find_session
-from ops_service.onboard.routes import CurrentStage, stalled_after, timeline_body
+from ops_service.onboard.questions import CurrentStage, States, Text, stalled_after
+from ops_service.onboard.routes import timeline_body
 from ops_service.problems import Problem, responses
-from portal_hooks.contract import FieldError
+from portal_hooks.contract import STAGES, FieldError
 from portal_hooks.instants import now_instant
 from projections.tickets import READY_TAG
 
@@ -29,32 +30,44 @@ TIMELINE_SHOWN = 200
 DATA_SHOWN_BYTES = 2048
 
 TicketId = Annotated[int, Path(ge=1, le=2**63 - 1)]
-Text = Annotated[str | None, Query(max_length=253, pattern=r"^[^\x00]*$")]
 IfMatch = Annotated[str | None, Header(description="The ETag the change is based on.")]
+
+
+def ticket_filters(
+    request: Request,
+    status: schemas.Status | None = None,
+    stage: CurrentStage | None = None,
+    state: States = None,
+    tag: Text = None,
+    assignee: Annotated[Text, Query(description="Empty: tickets that nobody has.")] = None,
+    q: Annotated[Text, Query(description="Part of a session id or domain.")] = None,
+) -> queries.Filters:
+    """The filters asked for."""
+    stalled_before = now_instant() - stalled_after(request)
+    return queries.Filters(status, stage, tag, assignee, q, state or (), stalled_before)
+
+
+AskedTickets = Annotated[queries.Filters, Depends(ticket_filters)]
 
 
 @router.get("")
 def list_tickets(
     database: DatabaseOf,
     _reader: Reader,
-    status: schemas.Status | None = None,
-    stage: CurrentStage | None = None,
-    tag: Text = None,
-    assignee: Text = None,
-    q: Annotated[Text, Query(description="Part of a session id or domain.")] = None,
+    filters: AskedTickets,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: str | None = None,
 ) -> schemas.TicketList:
     """Tickets, newest first."""
     before = cursors.decode(cursor, int)[0] if cursor else None
-    filters = queries.Filters(status, stage, tag, assignee, q)
     with database.read() as connection:
-        total, found = queries.list_tickets(connection, filters, before, limit + 1)
+        total = queries.count_tickets(connection, filters)
+        found = queries.list_tickets(connection, filters, before, limit + 1)
     more = len(found) > limit
     return schemas.TicketList.model_validate(
         {
             "total": total,
-            "tickets": [_body(ticket) for ticket in found[:limit]],
+            "tickets": [ticket_body(ticket, filters.stalled_before) for ticket in found[:limit]],
             "next_cursor": cursors.encode([found[limit - 1].row.id]) if more else None,
         }
     )
@@ -117,7 +130,7 @@ def _detail(
     session = find_session(connection, ticket.row.session_id)
     stalled_before = now_instant() - stalled_after(request)
     body = {
-        **_body(ticket),
+        **ticket_body(ticket, stalled_before),
         "session": answers.session_body(session, stalled_before) if session else None,
         "timeline": _timeline(connection, ticket.row.session_id),
         "notes": [dict(note._mapping) for note in queries.notes(connection, ticket_id)],
@@ -146,8 +159,11 @@ def _wanted(changes: schemas.TicketChange) -> dict[str, Any]:
     return wanted
 
 
-def _body(ticket: Ticket) -> dict[str, Any]:
-    return {**ticket.row._mapping, "tags": ticket.tags}
+def ticket_body(ticket: Ticket, stalled_before: int) -> dict[str, Any]:
+    """A ticket for `TicketBody`."""
+    row = ticket.row
+    stalled = row.current_stage in STAGES[:-1] and row.last_event_at < stalled_before
+    return {**row._mapping, "tags": ticket.tags, "stalled": stalled}
 
 
 def _etag(version: int) -> str:
