@@ -27,7 +27,7 @@ export function lazyView(title, load, isBare = false) {
 
     const pending = () => (failed ? trouble(complete) : h("div", { "aria-busy": "true" }));
     complete();
-    return { title: () => view?.title() ?? title(), isBare, resources, actions: () => view?.actions?.() ?? null,
+    return { title: () => view?.title?.() ?? title(), isBare, resources, actions: () => view?.actions?.() ?? null,
       render: () => view?.render() ?? pending() };
   };
 }
