@@ -106,17 +106,22 @@ def ask_for_all(route: Route) -> None:
     route.continue_(url=route.request.url.replace("limit=200", f"limit={EVENTS}"))
 
 
+def load(page: Page, address: str) -> None:
+    """Open the address anew, even where the page is there already, and wait until it is drawn."""
+    page.goto("about:blank")
+    page.goto(address)
+    page.wait_for_function(DRAWN)
+
+
 def timeline_ms(page: Page, ops: RunningOps, count: int) -> float:
     """From the answer to the painted timeline, in a page loaded anew."""
-    page.goto(f"{ops.url}/?events={count}#/sessions/of-{count}")
-    page.wait_for_function(DRAWN)
+    load(page, f"{ops.url}/?events={count}#/sessions/of-{count}")
     return float(page.evaluate(SINCE_ANSWER))
 
 
 def dashboard_ms(page: Page, ops: RunningOps) -> tuple[float, float]:
     """From the beginning of the navigation to the first paint, and to the painted funnel."""
-    page.goto(f"{ops.url}/?events=0#/")
-    page.wait_for_function(DRAWN)
+    load(page, f"{ops.url}/?events=0#/")
     return float(page.evaluate(FIRST_PAINT)), float(page.evaluate(SINCE_BEGINNING))
 
 
