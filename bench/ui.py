@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench.measure import Bar, Figure, Report, alternate, ratio
 from portal_hooks.instants import MINUTE, SECOND, format_instant, now_instant
 from scripts.screenshots import filled_service, launched_browser
-from tests.e2e.conftest import open_desk
+from tests.e2e.conftest import enter
 from tests.running_ops import RunningOps, event
 
 EVENTS: Final = 1_000
@@ -64,7 +64,7 @@ def report(ops: RunningOps, browser: Browser, rounds: int) -> Report:
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
     page.add_init_script(WATCH)
     page.route("**/timeline?*", ask_for_all)
-    open_desk(page, ops)
+    enter(page, ops)
     cache = page.context.new_cdp_session(page)
     drawings = alternate(
         {str(count): lambda count=count: timeline_ms(page, ops, count) for count in (FEW, EVENTS)},  # type: ignore[misc]

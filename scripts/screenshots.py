@@ -21,8 +21,9 @@ from playwright.sync_api import Browser, sync_playwright
 from ops_service.cli import prepare
 from scripts.demo import fill
 from tests.conftest import BROWSER_ARGUMENTS
-from tests.e2e.conftest import open_desk
+from tests.e2e.conftest import OPERATOR, enter
 from tests.e2e.desk_views import go
+from tests.people import add_user
 from tests.running_ops import RunningOps, running_ops, settings_for
 from tests.servers import chromium
 
@@ -43,6 +44,7 @@ def filled_service(scratch: Path) -> Iterator[RunningOps]:
     with ThreadPoolExecutor() as pool:
         pool.submit(asyncio.run, fill(url)).result()
     with running_ops(url) as ops:
+        add_user(ops, OPERATOR, "agent")
         yield ops
 
 
@@ -85,7 +87,7 @@ def photograph(browser: Browser, ops: RunningOps, names: list[str], width: int, 
         locale="en-GB",
         reduced_motion="reduce",
     )
-    page = open_desk(context.new_page(), ops)
+    page = enter(context.new_page(), ops)
     shown = addresses(ops)
     for name in names:
         page.set_viewport_size({"width": width, "height": HEIGHT})
