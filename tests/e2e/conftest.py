@@ -65,8 +65,8 @@ def enter(page: Page, ops: RunningOps) -> Page:
     return page
 
 
-def open_desk(page: Page, ops: RunningOps) -> Page:
-    """Sign the page in to the service; it shows the dashboard then."""
-    page.goto(f"{ops.url}/#token={ops.tokens['write']}")
+def open_desk(page: Page, ops: RunningOps, scope: str = "write") -> Page:
+    """Sign the page in with a token of that scope; it shows the dashboard then."""
+    page.goto(f"{ops.url}/#token={ops.tokens[scope]}")
     page.locator("#funnel .tiles, #funnel .empty").first.wait_for()
     return page

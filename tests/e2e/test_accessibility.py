@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page
 
 from ops_service.auth import links
+from tests.e2e.conftest import open_desk
 from tests.e2e.desk_views import View, answering, show, use_language, views, without
 from tests.running_ops import RunningOps
 
@@ -95,8 +96,8 @@ def test_the_ways_in_are_accessible(ops: RunningOps, page: Page, width: int, lan
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("language", ["en", "pt"])
 def test_every_view_is_accessible_before_anything_came(
-    desk: Page, ops: RunningOps, page_complaints: list[str], width: int, language: str
+    ops: RunningOps, page: Page, page_complaints: list[str], width: int, language: str
 ) -> None:
-    prepared(desk, width, language)
+    desk = prepared(open_desk(page, ops, "admin"), width, language)
     assert survey(desk, "empty", width, views(ops)) == {}
     without(page_complaints, "404")
