@@ -16,7 +16,7 @@ FOREIGN = """SAID => {
     const strip = text => text.replace(own, '').replace(own, '').replace(/[\\w-]+\\.pt\\b/gu, '')
         .replace(/\\b(onboarding|domain|dns|account|infra|mailbox)\\.\\w+/gu, '').replace(SAID, '')
         .replace(/\\b[0-9a-f]{16}\\b/gu, '').replace(/\\d+\\s?(s|m|h|d)\\b/gu, '')
-        .replace(/#\\d+ [a-z_.]+/gu, '');
+        .replace(/#\\d+ [a-z_.]+/gu, '').replace(/\\b[A-Z][a-z]{2},? \\d+ [A-Z][a-z]{2}\\b/gu, '');
     const found = [];
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     while (walker.nextNode()) {
