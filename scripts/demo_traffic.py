@@ -24,7 +24,7 @@ FAST_PORTAL: Final = "vm113-portal"
 AHEAD: Final = 9 * MINUTE
 
 # Ops was down for a while on the second day; the portals kept what happened and sent it afterwards.
-OUTAGE_AGO: Final = 30 * HOUR
+OUTAGE_AGO: Final = 28 * HOUR + 50 * MINUTE
 OUTAGE: Final = 40 * MINUTE
 
 OPERATORS: Final = ("Ana Ribeiro", "Rui Teixeira", "Marta Lopes")
