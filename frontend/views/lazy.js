@@ -26,7 +26,7 @@ export function lazyView(title, load, isBare = false) {
 
     const pending = () => (failed ? trouble() : h("div", { "aria-busy": "true" }));
     complete();
-    return { title: () => view?.title() ?? title(), isBare, resources, actions: () => view?.actions?.() ?? null,
+    return { title: () => view?.title?.() ?? title(), isBare, resources, actions: () => view?.actions?.() ?? null,
       render: () => view?.render() ?? pending() };
   };
 }

@@ -6,7 +6,6 @@ is known to be right, and nothing is answered with 2xx before it is durable.
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Sequence
 from math import ceil
 from typing import Final, NamedTuple, TypeVar
@@ -31,7 +30,7 @@ from ops_service.ingress.writer import Overloaded, Writer
 from ops_service.problems import Problem, unavailable
 from ops_service.settings import Settings
 from portal_hooks.contract import MAX_BATCH_BYTES, Envelope, InvalidEvent
-from portal_hooks.instants import now_instant
+from portal_hooks.instants import SECOND
 from portal_hooks.signing import SignatureRejected, Verified, verify
 from projections.database import DatabaseUnavailable
 from projections.log import Delivery, Receipt
@@ -58,8 +57,9 @@ class Admitted(NamedTuple):
 class Receiver:
     """Takes deliveries for one service. Its methods raise Problem for everything refused."""
 
-    def __init__(self, settings: Settings, writer: Writer) -> None:
-        """`writer` must be started before the first delivery."""
+    def __init__(self, settings: Settings, writer: Writer, clock: Callable[[], int]) -> None:
+        """`writer` must be started before the first delivery; `clock` tells the instant."""
+        self._clock = clock
         self._settings = settings
         self._writer = writer
         self._rate = RateLimit(settings.max_events_per_second)
@@ -93,13 +93,14 @@ class Receiver:
         headers = request.scope["headers"]
         carrier = carrier_of(headers)
         body = await read_body(request, limit)
+        received_at = self._clock()
         try:
-            verified = verify(headers, body, self._settings.webhook_secrets, time.time())
+            verified = verify(headers, body, self._settings.webhook_secrets, received_at / SECOND)
         except SignatureRejected as error:
             # The server sends `Date` with every answer, so a sender sees when its own clock is off.
             metrics.SIGNATURES_REJECTED.labels(error.reason).inc()
             raise Problem(401, str(error)) from None
-        return Admitted(carrier, body, verified, now_instant())
+        return Admitted(carrier, body, verified, received_at)
 
     def _check_network(self, request: Request) -> None:
         forwarded = [value for name, value in request.scope["headers"] if name == b"x-forwarded-for"]
