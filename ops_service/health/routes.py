@@ -51,7 +51,7 @@ def alive() -> Alive:
 
 @router.get("/readyz", responses=responses(503))
 def ready(database: DatabaseOf) -> Readiness:
-    """Ready to take and show events. A service that is not says so in a problem with the same members beside."""
+    """Ready to take and show events. Otherwise a problem with the same members."""
     try:
         with database.read() as connection:
             readiness = _readiness(connection)

@@ -132,7 +132,7 @@ class Receiver:
             raise unavailable("Too many events are waiting; send this one again.") from None
 
     async def _keep(self, admitted: Admitted, rejections: Sequence[Rejection]) -> None:
-        """Keep a refused delivery. A database that cannot take it now changes neither the answer nor its time."""
+        """Keep a refused delivery. A busy database changes neither the answer nor its time."""
         metrics.REJECTED.inc(len(rejections))
         try:
             # Through the writer: where the database is busy, this takes neither a thread nor a connection

@@ -78,7 +78,8 @@ def test_refusals_that_cannot_be_kept_now_stop_no_reads_and_are_answered_and_kep
             read_until_done(ops, waiting)
             assert time.monotonic() - began < BUSY_TIMEOUT_MS / 1000, "a refusal waited for the database"
         assert {each.result().status_code for each in waiting} == {422}
-        wait_for(lambda: ops.get("/api/v1/rejected-deliveries")["total"] == REFUSED, 20, "the refusals to be kept")
+        kept = "/api/v1/rejected-deliveries"
+        wait_for(lambda: ops.get(kept)["total"] == REFUSED, 20, "the refusals to be kept")
 
 
 def test_a_full_queue_refuses_at_once_and_keeps_what_it_took(
