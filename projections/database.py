@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pysqlite3 import dbapi2 as sqlite
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, Select, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -137,6 +137,12 @@ def select_in(connection: Connection, sql: str, values: Sequence[str], *before: 
     if connection.dialect.name == "postgresql":
         sql = sql.replace("?", "%s")
     return connection.exec_driver_sql(sql, (*before, *padded)).all()
+
+
+def driver_rows(connection: Connection, query: Select[Any]) -> Sequence[Any]:
+    """The query's rows as the driver gives them: for many rows, at half the price of SQLAlchemy's own."""
+    with connection.execute(query) as result:
+        return result.cursor.fetchall()
 
 
 @contextmanager
