@@ -22,6 +22,9 @@ WRITE_LOCK: Final = 0x6F70735F77726974
 
 BUSY_TIMEOUT_MS: Final = 5_000
 
+_CACHE_KIB: Final = 32_768
+_SCAN_CACHE_KIB: Final = 2_048
+
 # The WAL-reset bug can corrupt a database; fixed in these releases (sqlite.org/wal.html).
 _SAFE_SQLITE: Final = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
 
@@ -69,6 +72,19 @@ class Database:
         """
         with _translated(), self._reader.begin() as connection:
             yield connection
+
+    @contextmanager
+    def scan(self) -> Iterator[Connection]:
+        """Like `read()`, for going once through much: pages kept for later would only push out others."""
+        with self.read() as connection:
+            if not self.is_sqlite:
+                yield connection
+                return
+            connection.exec_driver_sql(f"PRAGMA cache_size = {-_SCAN_CACHE_KIB}")
+            try:
+                yield connection
+            finally:
+                connection.exec_driver_sql(f"PRAGMA cache_size = {-_CACHE_KIB}")
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -209,7 +225,7 @@ def _prepare_sqlite(query_only: bool) -> Callable[[Any, Any], None]:
                 raise DatabaseMisconfigured(
                     f"SQLite keeps {name} at {got} instead of {wanted}; put the database on a local disk"
                 )
-        connection.execute("PRAGMA cache_size = -32768")
+        connection.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
         if query_only:
             connection.execute("PRAGMA query_only = ON")
 

@@ -50,7 +50,7 @@ def replay(database: Database, work: Work[Result], after: str = "") -> Generator
             yield from _in_processes(database, work, after, processes)
         else:
             for sessions in _ranges(database, after):
-                with database.read() as connection:
+                with database.scan() as connection:
                     result = work(connection, sessions)
                 yield result
 
@@ -102,7 +102,7 @@ def _die_with_parent() -> None:
 
 
 def _run(work: Work[Result], sessions: SessionRange) -> Result:
-    with _worker_database.read() as connection:
+    with _worker_database.scan() as connection:
         return work(connection, sessions)
 
 
