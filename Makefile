@@ -7,7 +7,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header -
 	--no-emit-find-links --group build $(if $(UPGRADE),--upgrade) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test lint check format fuzz bench screenshots lock clean
+.PHONY: help setup setup-dev run test lint check format fuzz bench bench-ui screenshots lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ fuzz: setup-dev ## fuzz for long (FUZZ_EXAMPLES=1000000 requests)
 bench: setup-dev ## measure ingest, funnel, rebuild and the emitter on this machine
 	@for script in bench/ingest.py bench/funnel.py bench/rebuild.py bench/emit.py; do \
 		echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+bench-ui: setup-dev ## measure the desk in a real browser
+	@for script in $(wildcard bench/ui.py bench/live.py); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 screenshots: setup-dev ## take the pictures in docs/screenshots from a running demo
 	$(BIN)/python -m scripts.screenshots

@@ -3,10 +3,10 @@ import { token } from "./lib/credentials.js";
 
 /** A refusal by the service (RFC 9457), or no answer at all: then `status` is 0. */
 export class ApiError extends Error {
-  constructor({ status, title, detail = "", errors = [], requestId = null }) {
+  constructor({ status, title, detail = "", errors = [], requestId = null, retryAfter = null }) {
     super(detail || title);
     this.name = "ApiError";
-    Object.assign(this, { status, title, detail, errors, requestId });
+    Object.assign(this, { status, title, detail, errors, requestId, retryAfter });
   }
 }
 
@@ -26,8 +26,38 @@ export const api = {
   updateTicket: (ticket, version, changes) =>
     send("PATCH", `${V1}/desk/tickets/${id(ticket)}`, changes, { "If-Match": `"${version}"` }),
   addNote: (ticket, body) => send("POST", `${V1}/desk/tickets/${id(ticket)}/notes`, { body }),
+  trend: (params, signal) => get(`${V1}/onboard/trend`, params, signal),
+  explain: (session, signal) => get(`${V1}/onboard/sessions/${id(session)}/explain`, {}, signal),
+  quarantined: (params, signal) => get(`${V1}/quarantine`, params, signal),
+  retryQuarantined: (session) =>
+    send("POST", withQuery(`${V1}/quarantine/retry`, session === undefined ? {} : { session_id: session }), {}),
+  rejected: (params, signal) => get(`${V1}/rejected-deliveries`, params, signal),
+  csv,
+  me: () => get(`${V1}/auth/me`, {}),
+  signIn: (name, password) => send("POST", `${V1}/auth/sign-in`, { name, password }),
+  signOut: (everywhere) => send("POST", `${V1}/auth/sign-out?everywhere=${everywhere}`),
+  link: (link) => send("POST", `${V1}/auth/link`, { link }),
+  redeemLink: (link, name, password) => send("POST", `${V1}/auth/link/redeem`, { link, name, password }),
+  changePassword: (current, fresh) => send("POST", `${V1}/auth/password`, { current, new: fresh }),
+  users: (signal) => get(`${V1}/users`, {}, signal),
+  inviteUser: (name, role) => send("POST", `${V1}/users`, { name, role }),
+  changeUser: (user, changes) => send("PATCH", `${V1}/users/${id(user)}`, changes),
+  renewLink: (user) => send("POST", `${V1}/users/${id(user)}/link`),
+  endSessions: (user) => send("DELETE", `${V1}/users/${id(user)}/sessions`),
+  tokens: (signal) => get(`${V1}/tokens`, {}, signal),
+  createToken: (name, scope) => send("POST", `${V1}/tokens`, { name, scope }),
+  revokeToken: (one) => send("DELETE", `${V1}/tokens/${id(one)}`),
+  audit: (params, signal) => get(`${V1}/audit`, params, signal),
   readiness,
+  stream,
 };
+
+// A file needs the same credentials as any answer, which a plain link would not carry.
+async function csv(path, params) {
+  const response = await ask(withQuery(`${V1}${path}`, params), {});
+  if (response.ok) return response.blob();
+  throw problem(response, await response.json().catch(() => null));
+}
 
 // A service that is not ready says so with 503 and the same body: that is an answer, not an error.
 async function readiness(signal) {
@@ -37,10 +67,20 @@ async function readiness(signal) {
   throw problem(response, answer);
 }
 
+// Endless: it is its caller's business to notice when nothing comes any more.
+async function stream(after, signal) {
+  const response = await ask(after === null ? `${V1}/stream` : `${V1}/stream?after=${after}`, { signal, timeout: null });
+  if (!response.ok) throw problem(response, await response.json().catch(() => null));
+  return response;
+}
+
 async function get(path, params, signal) {
+  return read(await ask(withQuery(path, params), { signal }));
+}
+
+function withQuery(path, params) {
   const query = new URLSearchParams(params).toString();
-  const response = await ask(query === "" ? path : `${path}?${query}`, { signal });
-  return read(response);
+  return query === "" ? path : `${path}?${query}`;
 }
 
 async function send(method, path, body, headers = {}) {
@@ -48,10 +88,11 @@ async function send(method, path, body, headers = {}) {
   return read(await ask(path, sent));
 }
 
-async function ask(path, { headers = {}, ...options }) {
+async function ask(path, { headers = {}, timeout = TIMEOUT_MS, ...options }) {
   const authorization = token() === null ? {} : { Authorization: `Bearer ${token()}` };
-  const signals = [options.signal, AbortSignal.timeout(TIMEOUT_MS)].filter((signal) => signal !== undefined);
-  const request = { ...options, cache: "no-store", signal: AbortSignal.any(signals), headers: { ...authorization, ...headers } };
+  const limit = timeout === null ? undefined : AbortSignal.timeout(timeout);
+  const signals = [options.signal, limit].filter((signal) => signal !== undefined);
+  const request = { ...options, cache: "no-store", credentials: "same-origin", signal: AbortSignal.any(signals), headers: { ...authorization, ...headers } };
   try {
     return await fetch(path, request);
   } catch (error) {
@@ -61,6 +102,7 @@ async function ask(path, { headers = {}, ...options }) {
 }
 
 async function read(response) {
+  if (response.status === 204) return null;
   const body = await response.json().catch(() => null);
   if (response.ok && body !== null) return body;
   throw problem(response, body);
@@ -73,5 +115,6 @@ function problem(response, body) {
     detail: body?.detail,
     errors: body?.errors,
     requestId: response.headers.get("x-request-id"),
+    retryAfter: response.headers.get("retry-after"),
   });
 }

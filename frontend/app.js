@@ -1,17 +1,23 @@
 // Wires the page: route to view, live source to refresh, state to what is drawn.
+import { api } from "./api.js";
 import { announce } from "./components/announcer.js";
+import { explainRefusal } from "./components/card.js";
 import { shell } from "./components/shell.js";
+import { installShortcuts } from "./components/shortcuts.js";
 import { loadCatalog, t } from "./i18n/catalog.js";
+import { account, mayBeSignedIn, setAccount } from "./lib/account.js";
 import { dropToken, takeTokenFromAddress, token } from "./lib/credentials.js";
-import { createLive, pollingSource } from "./lib/live.js";
+import { createLive } from "./lib/live.js";
 import { morph } from "./lib/morph.js";
 import { applyTheme } from "./lib/preferences.js";
 import { currentRoute } from "./lib/router.js";
-import { viewFor } from "./views/routes.js";
+import { createSharedStream } from "./lib/shared-stream.js";
+import { viewFor, welcomeView } from "./views/routes.js";
 import { signInView } from "./views/sign-in.js";
 
 const root = document.getElementById("app");
-const live = createLive(pollingSource(), refreshView, onLiveState);
+const createStream = (listeners) => createSharedStream({ open: api.stream, ...listeners });
+const live = createLive({ createStream, refresh: refreshView, onState: onLiveState });
 let route = currentRoute();
 let view = null;
 let aborter = new AbortController();
@@ -24,27 +30,32 @@ function draw() {
 }
 
 function openRoute() {
-  takeTokenFromAddress();
   aborter.abort();
   aborter = new AbortController();
   route = currentRoute();
-  view = token() === null ? signInView({ expired, draw, onSignedIn: openRoute }) : openView();
+  view = bareView() ?? openView();
   root.replaceChildren();
+  if (view.isBare) live.stop();
+  else live.start();
   draw();
   live.restart();
 }
 
+function bareView() {
+  if (route.segments[0] === "welcome") return welcomeView({ secret: route.segments[1] ?? "", draw, onSignedIn });
+  return account() === null ? signInView({ expired, draw, onSignedIn }) : null;
+}
+
 function openView() {
-  expired = false;
-  const opened = viewFor(route)({ route, query: route.query, draw });
+  const opened = viewFor(route)({ route, query: route.query, draw, signOut });
   for (const one of opened.resources) one.onLoaded = () => drawIf(opened);
   return opened;
 }
 
-/** Loads what the view shows; true when all of it came, null when the view was left meanwhile. */
-async function refreshView() {
+/** Loads what the messages concern; true when all of it came, null when the view was left meanwhile. */
+async function refreshView(messages) {
   const current = view;
-  await Promise.all(current.resources.map((one) => one.tick(aborter.signal)));
+  await Promise.all(current.resources.map((one) => one.follow(messages, aborter.signal)));
   if (current !== view) return null;
   if (current.resources.some((one) => one.error?.status === 401)) return endSession();
   return current.resources.every((one) => one.error === null || isAnswer(one.error));
@@ -61,22 +72,58 @@ function drawIf(current) {
 
 function endSession() {
   expired = true;
-  signOut();
+  onSignedOut();
   return null;
 }
 
-function signOut() {
+async function signOut(everywhere = false) {
+  try {
+    if (account().kind === "user") await api.signOut(everywhere);
+  } catch (error) {
+    if (error.status !== 401) return announce(explainRefusal(error));
+  }
+  expired = false;
+  return onSignedOut();
+}
+
+function onSignedOut() {
   dropToken();
+  setAccount(null);
   openRoute();
+}
+
+function onSignedIn(me) {
+  expired = false;
+  dropToken();
+  setAccount(me);
+  openRoute();
+}
+
+/** Asks the service who we are, where it may know. */
+async function recallAccount() {
+  if (token() === null && !mayBeSignedIn()) return;
+  try {
+    setAccount(await api.me());
+  } catch (error) {
+    if (error.status !== 401) return;
+    expired = true;
+    dropToken();
+    setAccount(null);
+  }
 }
 
 function onLiveState(state, previousPhase) {
   if (state.phase === "reconnecting" && previousPhase !== "reconnecting") announce(t("live.lost"));
-  if (state.phase === "live" && previousPhase === "reconnecting") announce(t("live.back"));
+  if (isCurrent(state.phase) && previousPhase === "reconnecting") announce(t("live.back"));
   draw();
 }
 
-function onNavigation() {
+function isCurrent(phase) {
+  return phase === "live" || phase === "polling";
+}
+
+async function onNavigation() {
+  if (takeTokenFromAddress()) await recallAccount();
   openRoute();
   window.scrollTo(0, 0);
   root.querySelector("h1")?.focus({ preventScroll: true });
@@ -85,7 +132,9 @@ function onNavigation() {
 await loadCatalog();
 applyTheme();
 takeTokenFromAddress();
+await recallAccount();
 window.addEventListener("hashchange", onNavigation);
+root.addEventListener("redraw", () => draw());
+installShortcuts(live.toggle);
 openRoute();
-live.start();
 

@@ -4,17 +4,19 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from fastapi import FastAPI
-from fastapi.responses import FileResponse, Response
-from fastapi.staticfiles import StaticFiles
+from fastapi.responses import FileResponse
 
 from ops_service import problems
+from ops_service.auth import people_routes
+from ops_service.auth import routes as auth
 from ops_service.body_limit import BodyLimit
 from ops_service.desk import routes as desk
+from ops_service.desk_files import DeskFiles
 from ops_service.events import quarantine_routes
 from ops_service.events import routes as events
+from ops_service.export import routes as export
 from ops_service.health import metrics
 from ops_service.health import routes as health
 from ops_service.ingress import rejected_routes
@@ -22,9 +24,13 @@ from ops_service.ingress import routes as ingress
 from ops_service.ingress.receiver import Receiver
 from ops_service.ingress.shortcut import IngressShortcut
 from ops_service.ingress.writer import Writer
+from ops_service.live import routes as live
+from ops_service.live.feed import Feed
 from ops_service.onboard import routes as onboard
 from ops_service.onboard import trend
+from ops_service.request_id import RequestId
 from ops_service.settings import Settings, load
+from portal_hooks.instants import now_instant
 from projections.database import Database
 
 # Scripts and styles only from our own files, connections only to ourselves, never inside a frame.
@@ -57,10 +63,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.database = Database(settings.database_url)
+    app.state.clock = now_instant
     problems.install(app)
     app.add_middleware(BodyLimit)
+    app.add_middleware(RequestId)
     app.add_middleware(IngressShortcut)
-    for module in (ingress, rejected_routes, onboard, trend, events, quarantine_routes, desk, health):
+    api = (ingress, rejected_routes, onboard, trend, events, quarantine_routes, desk, export, live, health)
+    for module in (*api, auth, people_routes):
         app.include_router(module.router)
     _serve_desk(app)
     return app
@@ -70,6 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     writer = Writer(app.state.database, metrics.GROUP_SIZE.observe)
     app.state.receiver = Receiver(app.state.settings, writer)
+    app.state.feed = Feed(app.state.database, app.state.settings.max_streams)
     writer.start()
     # What is loaded now stays: the collector need not go through it again and again, stopping all requests.
     gc.collect()
@@ -78,16 +88,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         await writer.stop()
+        await app.state.feed.close()
         app.state.database.dispose()
-
-
-class _DeskFiles(StaticFiles):
-    """The desk's files: always checked for a newer version, never guessed at."""
-
-    def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        response = super().file_response(*args, **kwargs)
-        response.headers.update(DESK_HEADERS)
-        return response
 
 
 def _serve_desk(app: FastAPI) -> None:
@@ -95,4 +97,4 @@ def _serve_desk(app: FastAPI) -> None:
     def page() -> FileResponse:
         return FileResponse(FRONTEND / "index.html", headers=DESK_HEADERS)
 
-    app.mount("/static", _DeskFiles(directory=FRONTEND), name="static")
+    app.mount("/static", DeskFiles(FRONTEND, DESK_HEADERS), name="static")

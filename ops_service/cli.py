@@ -1,4 +1,4 @@
-"""ops-service: serve, migrate, check, and the tokens."""
+"""ops-service: serve, migrate, check, tokens and users."""
 
 import asyncio
 import signal
@@ -9,7 +9,8 @@ import typer
 import uvicorn
 
 from ops_service import dev, server, setup_check
-from ops_service.auth import tokens
+from ops_service.auth import tokens, user_cli, users
+from ops_service.auth.principals import SCOPES
 from ops_service.settings import BadSettings, Settings, load
 from projections import fingerprint
 from projections.database import Database, DatabaseMisconfigured, DatabaseUnavailable
@@ -18,6 +19,7 @@ from projections.migrate import upgrade
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 token_app = typer.Typer(no_args_is_help=True, help="API tokens.")
 app.add_typer(token_app, name="token")
+app.add_typer(user_cli.app, name="user")
 
 
 @app.command()
@@ -75,7 +77,7 @@ def create_token(
     scope: Annotated[str, typer.Option(help="read, write or admin; each includes those before it.")] = "read",
 ) -> None:
     """Make an API token and print it, this once."""
-    if scope not in tokens.SCOPES:
+    if scope not in SCOPES:
         raise typer.BadParameter("--scope is one of read, write, admin")
     settings = load()
     prepare(settings)
@@ -96,10 +98,20 @@ def prepare(settings: Settings) -> None:
     database.dispose()
 
 
+EXPECTED = (
+    BadSettings,
+    DatabaseMisconfigured,
+    DatabaseUnavailable,
+    tokens.NameTaken,
+    users.NoSuchUser,
+    users.LastAdmin,
+)
+
+
 def main() -> None:
     """Run the command; every expected failure is one clear line."""
     try:
         app()
-    except (BadSettings, DatabaseMisconfigured, DatabaseUnavailable, tokens.NameTaken) as error:
+    except EXPECTED as error:
         print(f"ops-service: {error}", file=sys.stderr)
         sys.exit(2)

@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from ops_service.auth import tokens
+from ops_service.auth import links, tokens, users
 from ops_service.settings import load
+from portal_hooks.instants import now_instant
 from portal_hooks.signing import generate_secret
 from projections.database import Database
 from projections.migrate import upgrade
@@ -44,7 +45,7 @@ async def run() -> int:
     stop = asyncio.create_task(stopping.wait())
     try:
         if await _until_up(stop, ends, ops, portal):
-            _welcome(ops, portal, environment["OPS_TOKEN"])
+            _welcome(portal, ops, _desk_line(ops))
             await asyncio.wait([stop, *ends], return_when=asyncio.FIRST_COMPLETED)
     finally:
         stop.cancel()
@@ -135,10 +136,25 @@ async def _until_up(stop: asyncio.Task[bool], ends: list[asyncio.Task[int]], *ad
     return True
 
 
-def _welcome(ops: str, portal: str, token: str) -> None:
+def _desk_line(ops: str) -> str:
+    """A link that makes the first operator; later, who can sign in."""
+    database = Database(load().database_url)
+    try:
+        with database.write() as connection:
+            if links.first_operator_is_missing(connection):
+                link = links.address_of(ops, links.create(connection, None, now_instant()))
+                return f"{link}\n           (opens once, within 24 hours: choose your name and password)"
+            names = [row.name for row in users.list_all(connection, now_instant()) if row.password_hash]
+    finally:
+        database.dispose()
+    forgotten = f".venv/bin/ops-service user passwd {names[0]}"
+    return f"{ops}   (sign in as {' or '.join(names[:3])}; password forgotten: {forgotten})"
+
+
+def _welcome(portal: str, ops: str, desk: str) -> None:
     print(
         f"""
-  Desk     {ops}/#token={token}
+  Desk     {desk}
   Portal   {portal}   (click through the wizard and watch the funnel)
 
   A first event from the shell:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -12,6 +13,10 @@ from ops_service.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS
 MAX_HEAD_BYTES: Final = 32 * 1024
 HEAD_SECONDS: Final = 10
 SHUTDOWN_SECONDS: Final = 10
+STREAM_END_SECONDS: Final = 1
+
+CONNECTION: Final = "ops.connection"
+"""The ASGI extension that gives a route its connection, under "http", for setting `on_shutdown`."""
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -22,6 +27,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.on_shutdown: Callable[[], None] | None = None
+        """Set by an endless response: ends it."""
         self._in_head = True
         self._deadline: asyncio.TimerHandle | None = None
         self._outside_body = self._head_bytes = 0
@@ -29,6 +36,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.on_shutdown = None
+        self.scope["extensions"] = {CONNECTION: {"http": self}}
         self._in_head = True
         self._head_bytes = 0
         self._set_deadline()
@@ -69,6 +78,10 @@ class BoundedHttp(HttpToolsProtocol):
         cycle = getattr(self, "cycle", None)  # None before the first request, whatever uvicorn's type says
         if cycle and cycle.more_body and not cycle.response_started:
             self._refuse(503, "The service is stopping; send this again.")
+        if self.on_shutdown:
+            self.on_shutdown()
+            # Whoever does not read any more would be waited for in vain.
+            self.loop.call_later(STREAM_END_SECONDS, self.transport.abort)
         super().shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -34,6 +34,12 @@ class Settings(DatabaseSettings):
     max_events_per_second: int = Field(10_000, ge=1)
     """What one source may send; beyond it 429."""
     stalled_after_minutes: int = Field(60, ge=1)
+    max_streams: int = Field(200, ge=1)
+    """Live streams open at one time, per process; beyond it 503."""
+    session_idle_minutes: int = Field(12 * 60, ge=1)
+    """Signed out after so long without a request."""
+    session_hours: int = Field(7 * 24, ge=1, le=366 * 24)
+    """Signed out so long after the sign-in, whatever happens."""
 
     @field_validator("webhook_secrets", mode="before")
     @classmethod

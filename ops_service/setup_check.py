@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, func, select
 
+from ops_service.auth.links import first_operator_is_missing
 from ops_service.settings import Settings
 from projections.database import Database, DatabaseUnavailable
 from projections.fingerprint import freshness
 from projections.migrate import is_current
-from projections.tables import api_tokens, quarantined_events
+from projections.tables import quarantined_events
 
 
 def findings(settings: Settings) -> list[str]:
@@ -36,5 +37,5 @@ def _database_findings(connection: Connection) -> Iterator[str]:
     quarantined = connection.execute(select(func.count()).select_from(quarantined_events)).scalar_one()
     if quarantined:
         yield f"{quarantined} events are quarantined: mend the fold, then run `ops-rebuild-projections`."
-    if not connection.execute(select(func.count()).select_from(api_tokens)).scalar_one():
-        yield "There is no API token: run `ops-service token create --name desk --scope write`."
+    if first_operator_is_missing(connection):
+        yield "Nobody can sign in: run `ops-service user create NAME --role admin` and open its link."

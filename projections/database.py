@@ -20,6 +20,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 WRITE_LOCK: Final = 0x6F70735F77726974
 """Key of PostgreSQL's advisory write lock: "ops_writ" in ASCII."""
 
+COMMITS: Final = "ops_commits"
+"""PostgreSQL's channel on which every write transaction tells that it has committed."""
+
+_BEGIN_WRITE: Final = text(f"SELECT pg_advisory_xact_lock(:key), pg_notify('{COMMITS}', '')")
+
 BUSY_TIMEOUT_MS: Final = 5_000
 
 _CACHE_KIB: Final = 32_768
@@ -95,8 +100,25 @@ class Database:
         """
         with _translated(), self._writer.begin() as connection:
             if not self.is_sqlite:
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITE_LOCK})
+                connection.execute(_BEGIN_WRITE, {"key": WRITE_LOCK})
             yield connection
+
+    @contextmanager
+    def apart(self) -> Iterator[Any]:
+        """A driver's connection outside the pool and outside any transaction, for watching only.
+
+        Raises DatabaseUnavailable.
+        """
+        with _translated():
+            pooled = self._reader.raw_connection()
+        connection = pooled.driver_connection
+        pooled.detach()
+        try:
+            yield connection
+        except self._reader.dialect.loaded_dbapi.Error as error:
+            raise DatabaseUnavailable(_reason(error)) from error
+        finally:
+            pooled.close()
 
     @contextmanager
     def alone(self, task: str) -> Iterator[None]:

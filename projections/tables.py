@@ -205,6 +205,60 @@ users: Final = Table(
     metadata,
     Column("id", _Serial, primary_key=True, autoincrement=True),
     Column("name", _code_points(64), nullable=False, unique=True),
-    Column("password_hash", Text, nullable=False),
+    Column("role", _code_points(8), nullable=False),
+    Column("password_hash", Text),
     Column("created_at", BigInteger, nullable=False),
+    Column("disabled_at", BigInteger),
+    CheckConstraint("role IN ('viewer', 'agent', 'admin')", name="role"),
+    sqlite_autoincrement=True,
 )
+"""Operators. Without a password hash a user was invited and has not yet chosen a password."""
+
+user_sessions: Final = Table(
+    "user_sessions",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("user_id", BigInteger, nullable=False, index=True),
+    Column("cookie_hash", LargeBinary, nullable=False, unique=True),
+    Column("address", _code_points(45)),
+    Column("created_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+"""Who is signed in where. `used_at` is exact to a minute; gone rows are what revocation means."""
+
+one_time_links: Final = Table(
+    "one_time_links",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("user_id", BigInteger, index=True),
+    Column("link_hash", LargeBinary, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+"""Unused links to choose a password. The one without a user makes the first operator."""
+
+sign_in_limits: Final = Table(
+    "sign_in_limits",
+    metadata,
+    Column("subject", _code_points(128), primary_key=True),
+    Column("spent_until", BigInteger, nullable=False),
+)
+"""Until when failed sign-ins of an address or an account count; shared by all workers."""
+
+audit_log: Final = Table(
+    "audit_log",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor_kind", _code_points(8), nullable=False),
+    Column("actor", _code_points(64)),
+    Column("address", _code_points(45)),
+    Column("action", _code_points(32), nullable=False),
+    Column("subject", _code_points(160)),
+    Column("detail", Text),
+    CheckConstraint("actor_kind IN ('user', 'token', 'server', 'nobody')", name="actor_kind"),
+    Index(None, "actor", "action", "address"),
+    sqlite_autoincrement=True,
+)
+"""Who signed in and who changed what; append-only, without secrets."""

@@ -10,9 +10,11 @@ from typing import Any
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
 
 from ops_service.app import create_app
 from ops_service.auth import tokens
+from ops_service.auth.principals import SCOPES
 from ops_service.server import options
 from ops_service.settings import Settings
 from portal_hooks.contract import new_event_id, utc_now_rfc3339
@@ -41,11 +43,12 @@ def event(event_type: str, session_id: str, **fields: Any) -> dict[str, Any]:
 class RunningOps:
     """Speaks to a running service as a portal and as an operator."""
 
-    def __init__(self, url: str, database: Database) -> None:
+    def __init__(self, url: str, database: Database, app: FastAPI) -> None:
         self.url = url
+        self.app = app
         self.database = database
         with database.write() as connection:
-            issued = {scope: tokens.create(connection, f"test-{scope}", scope) for scope in tokens.SCOPES}
+            issued = {scope: tokens.create(connection, f"test-{scope}", scope) for scope in SCOPES}
         self.tokens = issued
         self.http = httpx.Client(base_url=url, timeout=30, headers=self.bearer("admin"))
 
@@ -104,7 +107,7 @@ def running_ops(database_url: str, **changes: Any) -> Iterator[RunningOps]:
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     database = Database(database_url)
-    ops = RunningOps(f"http://127.0.0.1:{port}", database)
+    ops = RunningOps(f"http://127.0.0.1:{port}", database, app)
     try:
         yield ops
     finally:

@@ -1,7 +1,7 @@
 // A widget with its own loading, error and empty states: an error in one never takes the others down.
 import { t } from "../i18n/catalog.js";
 import { h } from "../lib/dom.js";
-import { clock } from "../lib/format.js";
+import { ago, clock } from "../lib/format.js";
 
 /** A titled region showing `body(data)` of a resource; the last good data stays through an error. */
 export function card({ id, title, resource, body, actions = null, lines = 4, className = "" }) {
@@ -28,14 +28,15 @@ export function trouble(resource) {
   return h("div", { class: "trouble", role: "group", "aria-label": t("error.label") },
     h("p", {}, h("strong", {}, headline(error)), " ", error.status === 0 ? null : error.detail),
     h("ul", {}, error.errors.map((one) => h("li", {}, h("code", {}, one.pointer), " ", one.detail))),
-    loadedAt === null ? null : h("p", { class: "muted" }, t("error.kept", { time: clock(loadedAt) })),
+    loadedAt === null ? null : h("p", { class: "muted" }, t("error.kept", { time: clock(loadedAt), age: ago(loadedAt) })),
     error.requestId ? h("p", { class: "muted" }, t("error.request", { id: error.requestId })) : null,
     h("button", { type: "button", onclick: () => resource.refresh() }, t("error.retry")));
 }
 
 /** One line for an error: known statuses in the operator's language, others as the service titles them. */
 export function headline(error) {
-  const known = { 0: "error.unreachable", 403: "error.forbidden", 404: "error.missing", 412: "error.changed" };
+  const known = { 0: "error.unreachable", 403: "error.forbidden", 404: "error.missing", 412: "error.changed",
+    422: "error.wrong", 429: "error.busy", 500: "error.fault", 503: "error.busy" };
   return error.status in known ? t(known[error.status]) : error.title;
 }
 

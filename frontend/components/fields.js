@@ -4,22 +4,27 @@ import { h } from "../lib/dom.js";
 import { preference } from "../lib/preferences.js";
 import { address, navigate } from "../lib/router.js";
 
-const PAGING = new Set(["cursor", "after", "limit", "order"]);
+const PAGING = new Set(["cursor", "after", "limit", "order", "hours"]);
 
 /** A form that goes to `path` with its values as the query; folded at first where the screen is narrow. */
-export function filterForm({ path, query, fields }) {
-  const used = [...query.keys()].filter((name) => !PAGING.has(name)).length;
+export function filterForm({ path, query, fields, label = t("filter.label"), open = isWide() }) {
+  const used = filtersIn(query);
   const onsubmit = (event) => {
     event.preventDefault();
     navigate(address(path, valuesOf(event.target)));
   };
-  return h("details", { class: "filter-panel", open: matchMedia("(min-width: 48rem)").matches },
-    h("summary", {}, used === 0 ? t("filter.label") : plural("filter.used", used)),
-    h("form", { class: "filters", role: "search", "aria-label": t("filter.label"), onsubmit },
+  return h("details", { class: "filter-panel", open },
+    h("summary", {}, used === 0 ? label : plural("filter.used", used)),
+    h("form", { class: "filters", role: "search", "aria-label": label, onsubmit },
       fields,
       h("div", { class: "buttons" },
         h("button", { type: "submit", class: "primary" }, t("filter.apply")),
         used === 0 ? null : h("a", { class: "button", href: address(path) }, t("filter.clear")))));
+}
+
+/** How many filters an address holds. */
+export function filtersIn(query) {
+  return [...query.keys()].filter((name) => !PAGING.has(name)).length;
 }
 
 /** A labelled input. */
@@ -44,6 +49,10 @@ export function checkField(name, label, chosen, options) {
 export function instantField(name, label, value) {
   const shown = value ? toInput(value) : "";
   return field(label, h("input", { type: "datetime-local", step: "1", name, value: shown, "data-exact": value }));
+}
+
+function isWide() {
+  return matchMedia("(min-width: 48rem)").matches;
 }
 
 function field(label, control) {

@@ -1,19 +1,21 @@
 // The funnel: a row per stage. Each count is a link to the list of exactly the sessions it counts.
 import { plural, t } from "../i18n/catalog.js";
 import { h } from "../lib/dom.js";
-import { NOTHING, duration, number, percent } from "../lib/format.js";
+import { NOTHING, duration, number, percent, points } from "../lib/format.js";
 import { onwardFrom, sessionsIn } from "../lib/stages.js";
 
-const COLUMNS = ["stage", "where", "reached", "of-start", "of-previous", "median", "p90"];
+const COLUMNS = ["stage", "where", "reached", "of-start", "of-previous", "change", "median", "p90"];
 
-/** The funnel of one answer of the service. */
-export function funnel(answer) {
+const ENOUGH = 30;
+
+/** The funnel of one answer, which brings its `scope`; `before` is the answer for the window before, or null. */
+export function funnel(answer, before) {
   return h("div", {},
     summary(answer),
     h("table", { class: "funnel", role: "table" },
       h("caption", { class: "visually-hidden" }, t("funnel.caption")),
       h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, COLUMNS.map(heading))),
-      h("tbody", { role: "rowgroup" }, answer.steps.map((step) => stageRow(answer, step)))),
+      h("tbody", { role: "rowgroup" }, answer.steps.map((step, index) => stageRow(answer, step, before === null ? null : { of: before.total, ...before.steps[index] })))),
     explanation());
 }
 
@@ -21,13 +23,13 @@ function heading(column) {
   return h("th", { scope: "col", role: "columnheader", class: `col-${column}` }, t(`funnel.${column}`));
 }
 
-function summary({ total, stages, active_total: inProgress, steps, window }) {
+function summary({ total, stages, active_total: inProgress, steps, scope }) {
   const stalled = steps.reduce((sum, step) => sum + step.stalled, 0);
   return h("ul", { class: "tiles" },
-    tile("total", total, sessionsIn(window, { reached: "started" })),
-    tile("completed", stages.completed, sessionsIn(window, { stage: "completed" }), share(stages.completed, total)),
-    tile("progress", inProgress, sessionsIn(window, { state: ["active", "stalled"] }), plural("funnel.stalled", stalled)),
-    tile("failed", stages.failed, sessionsIn(window, { stage: "failed" }), share(stages.failed, total)));
+    tile("total", total, sessionsIn(scope, { reached: "started" })),
+    tile("completed", stages.completed, sessionsIn(scope, { stage: "completed" }), share(stages.completed, total)),
+    tile("progress", inProgress, sessionsIn(scope, { state: ["active", "stalled"] }), plural("funnel.stalled", stalled)),
+    tile("failed", stages.failed, sessionsIn(scope, { stage: "failed" }), share(stages.failed, total)));
 }
 
 function share(part, total) {
@@ -40,14 +42,15 @@ function tile(kind, count, href, note = "") {
     h("span", { class: "muted" }, note));
 }
 
-function stageRow(answer, step) {
-  const segments = segmentsOf(answer.window, step);
+function stageRow(answer, step, before) {
+  const segments = segmentsOf(answer.scope, step);
   return h("tr", { role: "row", "data-key": step.stage, "data-stage": step.stage },
     h("th", { scope: "row", role: "rowheader", class: "col-stage" }, t(`stage.${step.stage}`)),
     h("td", { role: "cell", class: "col-where" }, bar(segments, answer.total), breakdown(segments)),
-    h("td", { role: "cell", class: "col-reached", "data-label": t("funnel.reached") }, reached(answer.window, step)),
+    h("td", { role: "cell", class: "col-reached", "data-label": t("funnel.reached") }, reached(answer.scope, step)),
     measure("of-start", percent(step.conversion_from_start)),
     measure("of-previous", percent(step.conversion_from_previous)),
+    measure("change", change(answer, step, before)),
     measure("median", duration(step.median_seconds)),
     measure("p90", duration(step.p90_seconds)));
 }
@@ -56,16 +59,23 @@ function measure(column, text) {
   return h("td", { role: "cell", class: `col-${column}`, "data-label": t(`funnel.${column}`) }, text);
 }
 
-function reached(window, step) {
-  return h("a", { class: "count", href: sessionsIn(window, { reached: step.stage }) }, number(step.reached));
+// A share of a few says nothing: its change is noise.
+function change({ steps: [start] }, step, before) {
+  if (before === null || step.stage === start.stage) return NOTHING;
+  if (Math.min(start.reached, before.of) < ENOUGH) return t("funnel.few");
+  return t("funnel.points", { n: points(step.conversion_from_start - before.conversion_from_start) });
+}
+
+function reached(scope, step) {
+  return h("a", { class: "count", href: sessionsIn(scope, { reached: step.stage }) }, number(step.reached));
 }
 
 // Those who went on are what is left of all who came here once the ones standing here are taken away.
-function segmentsOf(window, { stage, reached: all, active, stalled, failed }) {
-  const here = (state) => sessionsIn(window, { furthest: stage, state });
+function segmentsOf(scope, { stage, reached: all, active, stalled, failed }) {
+  const here = (state) => sessionsIn(scope, { furthest: stage, state });
   return [
     { kind: stage === "completed" ? "completed" : "onward", count: all - active - stalled - failed,
-      href: onwardFrom(window, stage) },
+      href: onwardFrom(scope, stage) },
     { kind: "active", count: active, href: here("active") },
     { kind: "stalled", count: stalled, href: here("stalled") },
     { kind: "failed", count: failed, href: here("failed") },
@@ -86,7 +96,7 @@ function breakdown(segments) {
 }
 
 function explanation() {
-  const points = ["population", "reached", "standing", "times", "live"];
+  const points = ["population", "reached", "standing", "times", "change", "past", "live"];
   return h("details", { class: "how" }, h("summary", {}, t("how.title")),
     h("ul", {}, points.map((point) => h("li", {}, t(`how.${point}`)))));
 }

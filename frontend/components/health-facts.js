@@ -5,6 +5,15 @@ import { NOTHING, number } from "../lib/format.js";
 import { badge } from "./badges.js";
 import { timeWithAge } from "./time.js";
 
+/** How the read models came to be, for those who look after them. */
+export function projectionFacts({ fingerprint, rebuilt_at: rebuilt, verified_at: verified, verified_differences: differences }) {
+  return h("dl", { class: "facts" },
+    fact("health.fingerprint", fingerprint === null ? NOTHING : h("code", {}, fingerprint)),
+    fact("health.rebuilt", rebuilt === null ? t("health.never") : timeWithAge(rebuilt)),
+    fact("health.verified", verified === null ? t("health.never") : timeWithAge(verified)),
+    fact("health.differences", differences === null ? NOTHING : verdict(differences === 0, number(differences))));
+}
+
 /** The service's readiness as facts. */
 export function healthFacts(health) {
   return h("dl", { class: "facts" },

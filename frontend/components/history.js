@@ -5,7 +5,7 @@ import { h } from "../lib/dom.js";
 import { memo } from "../lib/morph.js";
 import { preference } from "../lib/preferences.js";
 import { card, empty } from "./card.js";
-import { orderSwitch, timeline } from "./timeline.js";
+import { orderSwitch, timeline, zoneSwitch } from "./timeline.js";
 
 export const PAGE = 200;
 
@@ -35,27 +35,34 @@ export function timelinePages() {
   };
 }
 
-/** The widget: `timelineOf(data)` finds the timeline in what `resource` loads. */
-export function historyCard({ resource, pages, draw, timelineOf = (data) => data }) {
+/** The widget: `timelineOf(data)` finds the timeline in what `resource` loads, `notesOf(data)` what was written meanwhile. */
+export function historyCard({ resource, pages, draw, timelineOf = (data) => data, notesOf = () => [] }) {
   const keep = memo();
   const more = () => {
     pages.more();
     resource.refresh();
   };
   return () => card({ id: "history", title: t("timeline.title"), resource, lines: 10, className: "wide",
-    actions: orderSwitch(draw), body: (data) => body(timelineOf(data), keep, more) });
+    actions: h("div", { class: "buttons" }, zoneSwitch(draw), orderSwitch(draw)), body: (data) => body(timelineOf(data), notesOf(data), keep, more) });
 }
 
-function body(history, keep, more) {
+function body(history, written, keep, more) {
   if (history.total === 0) return empty(t("timeline.empty"));
   // Drawing a thousand events each second would be felt, so an unchanged history is left as it stands.
-  const token = [currentLanguage(), preference("zone"), preference("order"), stampOf(history.events)].join(" ");
+  const notes = history.next_cursor === null ? written : until(history.events.at(-1).created_at, written);
+  const token = [currentLanguage(), preference("zone"), preference("order"), stampOf(history.events),
+    notes.map(({ id }) => id)].join(" ");
   return [
     h("p", { class: "total" }, plural("count.events", history.total)),
-    keep(token, () => h("div", {}, timeline(history.events))),
+    keep(token, () => h("div", {}, timeline(history.events, notes))),
     history.next_cursor === null ? null : h("button", { type: "button", onclick: more },
       plural("timeline.more", history.total - history.events.length)),
   ];
+}
+
+// What was written after the last event that is loaded has its place further on.
+function until(instant, notes) {
+  return notes.filter((note) => Date.parse(note.created_at) <= Date.parse(instant));
 }
 
 function stampOf(events) {

@@ -1,6 +1,7 @@
 // The notes of a ticket, people's and the system's, and the form for a new one.
 import { api } from "../api.js";
 import { t } from "../i18n/catalog.js";
+import { may } from "../lib/account.js";
 import { h } from "../lib/dom.js";
 import { explainRefusal } from "./card.js";
 import { timeWithAge } from "./time.js";
@@ -25,18 +26,22 @@ export function noteEditor({ draw, reload }) {
     draw();
   }
 
-  return { render: (ticket) => [list(ticket.notes), form({ ticket, state, send })] };
+  return { render: (ticket) => [list(ticket.notes), may("write") ? form({ ticket, state, send }) : null] };
 }
 
 function list(notes) {
   if (notes.length === 0) return h("p", { class: "muted" }, t("note.none"));
-  return h("ul", { class: "notes" }, notes.map((note) =>
-    h("li", { class: `note note-${note.kind}`, "data-key": note.id },
-      h("div", { class: "note-head" },
-        h("bdi", { class: "strong" }, note.kind === "system" ? t("note.system") : note.author),
-        note.kind === "change" ? h("span", { class: "muted" }, t("note.change")) : null,
-        timeWithAge(note.created_at)),
-      h("p", { class: "note-body" }, note.body))));
+  return h("ul", { class: "notes" }, notes.map((note) => h("li", { "data-key": note.id }, noteItem(note))));
+}
+
+/** Who wrote what, and when. */
+export function noteItem(note) {
+  return h("div", { class: `note note-${note.kind}` },
+    h("div", { class: "note-head" },
+      h("bdi", { class: "strong" }, note.kind === "system" ? t("note.system") : note.author),
+      note.kind === "change" ? h("span", { class: "muted" }, t("note.change")) : null,
+      timeWithAge(note.created_at)),
+    h("p", { class: "note-body" }, note.body));
 }
 
 function form({ ticket, state, send }) {

@@ -1,5 +1,6 @@
 // Tables that become stacked cards on a narrow screen: the roles keep them tables for assistive technology.
 import { h } from "../lib/dom.js";
+import { heldList, holdRows } from "./held-rows.js";
 
 /**
  * @param caption  what the table lists, read out by screen readers
@@ -7,12 +8,13 @@ import { h } from "../lib/dom.js";
  * @param keyOf    a stable key for each row
  */
 export function table({ caption, columns, rows, keyOf }) {
-  return h("table", { class: "list", role: "table" },
+  const held = holdRows(caption, rows, keyOf);
+  return heldList(caption, held.waiting, h("table", { class: "list", role: "table", "data-key": "table" },
     h("caption", { class: "visually-hidden" }, caption),
     h("thead", { role: "rowgroup" }, h("tr", { role: "row" },
       columns.map(({ label, className }) => h("th", { scope: "col", role: "columnheader", class: className }, label)))),
-    h("tbody", { role: "rowgroup" }, rows.map((row) =>
-      h("tr", { role: "row", "data-key": keyOf(row) }, columns.map((column, index) => cellOf(column, row, index))))));
+    h("tbody", { role: "rowgroup" }, held.rows.map((row) =>
+      h("tr", { role: "row", "data-key": keyOf(row) }, columns.map((column, index) => cellOf(column, row, index)))))));
 }
 
 function cellOf({ label, cell, className }, row, index) {

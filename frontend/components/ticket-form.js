@@ -2,6 +2,7 @@
 // and If-Match catches the change that came too late to be seen.
 import { api } from "../api.js";
 import { name, t } from "../i18n/catalog.js";
+import { may } from "../lib/account.js";
 import { h } from "../lib/dom.js";
 import { NOTHING } from "../lib/format.js";
 import { STATUSES } from "../lib/stages.js";
@@ -37,7 +38,7 @@ export function ticketEditor({ draw, reload }) {
     draw();
   }
 
-  return { render: (ticket) => form({ ticket, state, touch, save }) };
+  return { render: (ticket) => (may("write") ? form({ ticket, state, touch, save }) : assigneeLine(ticket)) };
 }
 
 function form({ ticket, state, touch, save }) {
@@ -58,6 +59,10 @@ function form({ ticket, state, touch, save }) {
     overtaken(ticket, state).map(([field, theirs]) => h("p", { class: "message message-bad", "data-key": field },
       t("ticket.overtaken", { field: t(`ticket.${field}`), value: theirs || NOTHING }))),
     message(state));
+}
+
+function assigneeLine({ assignee }) {
+  return h("p", {}, h("span", { class: "muted" }, t("ticket.assignee"), ": "), h("bdi", {}, assignee ?? NOTHING));
 }
 
 function valuesOf({ status, assignee, tags }) {

@@ -1,15 +1,15 @@
 // Tickets as rows.
 import { name, t } from "../i18n/catalog.js";
 import { h } from "../lib/dom.js";
-import { NOTHING } from "../lib/format.js";
+import { NOTHING, duration, secondsBetween } from "../lib/format.js";
 import { ticketAddress } from "../lib/stages.js";
-import { statusBadge, tagList } from "./badges.js";
+import { badge, statusBadge, tagList } from "./badges.js";
 import { table } from "./table.js";
-import { timeWithAge } from "./time.js";
+import { exactTime, timeWithAge } from "./time.js";
 
 /** A table of tickets; `wide` adds the columns a full page has room for. */
 export function ticketTable({ caption, tickets, wide }) {
-  const columns = wide ? [which, status, stage, assignee, tags, opened, changed] : [which, status, opened];
+  const columns = wide ? [which, status, stage, inStage, assignee, tags, () => opened("extra")] : [which, status, opened];
   return table({ caption, columns: columns.map((column) => column()), rows: tickets, keyOf: (row) => row.id });
 }
 
@@ -24,8 +24,19 @@ function status() {
 }
 
 function stage() {
-  return { label: t("session.stage"), cell: (row) =>
-    (row.current_stage === null ? t("stage.none") : name("stage", row.current_stage)) };
+  return { label: t("session.stage"), cell: (row) => [
+    row.current_stage === null ? t("stage.none") : name("stage", row.current_stage),
+    row.stalled ? h("div", {}, badge("stalled", t("state.stalled"))) : null] };
+}
+
+function inStage() {
+  return { label: t("ticket.in-stage"), cell: (row) => (row.stage_since === null ? NOTHING
+    : exactTime(row.stage_since, wholeMinutes(secondsBetween(row.stage_since, new Date().toISOString())))) };
+}
+
+// Seconds in every row would make the page flicker.
+function wholeMinutes(seconds) {
+  return duration(seconds < 60 ? Math.max(0, Math.floor(seconds)) : Math.floor(seconds / 60) * 60);
 }
 
 function assignee() {
@@ -36,10 +47,6 @@ function tags() {
   return { label: t("ticket.tags"), cell: (row) => tagList(row.tags) ?? NOTHING };
 }
 
-function opened() {
-  return { label: t("ticket.opened"), cell: (row) => timeWithAge(row.created_at) };
-}
-
-function changed() {
-  return { label: t("ticket.changed"), className: "extra", cell: (row) => timeWithAge(row.updated_at) };
+function opened(className) {
+  return { label: t("ticket.opened"), className, cell: (row) => timeWithAge(row.created_at) };
 }

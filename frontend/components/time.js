@@ -1,4 +1,5 @@
 // Instants: the exact time is always readable, the age stands beside it.
+import { t } from "../i18n/catalog.js";
 import { h } from "../lib/dom.js";
 import { NOTHING, ago, fullMoment, moment } from "../lib/format.js";
 
@@ -11,4 +12,9 @@ export function timeWithAge(instant) {
 /** A `<time>` with the given text, or the short form. */
 export function exactTime(instant, text = moment(instant)) {
   return h("time", { datetime: instant, title: fullMoment(instant) }, text);
+}
+
+/** Says that what is shown was known at a past instant, with the way back to now. */
+export function asOfNotice(instant, href) {
+  return h("p", { class: "notice" }, t("as-of.shown", { time: fullMoment(instant) }), " ", h("a", { href }, t("as-of.now")));
 }

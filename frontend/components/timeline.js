@@ -6,15 +6,16 @@ import { preference, setPreference } from "../lib/preferences.js";
 import { eventAddress } from "../lib/stages.js";
 import { arrange, isLate } from "../lib/timeline-model.js";
 import { badge, effectBadge } from "./badges.js";
+import { noteItem } from "./notes.js";
 import { payload } from "./payload.js";
 import { exactTime } from "./time.js";
 
-/** The events as an ordered list, in the order the operator prefers. */
-export function timeline(events) {
+/** The events, and what was written between them, as an ordered list in the order the operator prefers. */
+export function timeline(events, notes) {
   const newestFirst = preference("order") === "newest";
   // A key for each order: building a long list anew is cheaper than turning the standing one round.
   return h("ol", { class: newestFirst ? "timeline newest-first" : "timeline", "aria-label": t("timeline.label"),
-    "data-key": preference("order") }, arrange(events, newestFirst).map(entry));
+    "data-key": preference("order") }, arrange(events, notes, newestFirst).map(entry));
 }
 
 /** Switches between oldest and newest first, and remembers it. */
@@ -26,9 +27,19 @@ export function orderSwitch(draw) {
   } }, t(newestFirst ? "timeline.newest" : "timeline.oldest"));
 }
 
+/** Switches all times between the operator's zone and UTC. */
+export function zoneSwitch(draw) {
+  const isUtc = preference("zone") === "utc";
+  return h("button", { type: "button", class: "quiet", "aria-pressed": String(isUtc), onclick: () => {
+    setPreference("zone", isUtc ? "local" : "utc");
+    draw();
+  } }, "UTC");
+}
+
 function entry(item) {
   if (item.kind === "day") return h("li", { class: "day", "data-key": item.key }, exactTime(item.at, day(item.at)));
   if (item.kind === "fold") return fold(item);
+  if (item.kind === "note") return h("li", { class: "written", "data-key": item.key }, noteItem(item.note));
   return eventItem(item);
 }
 

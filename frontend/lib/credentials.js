@@ -1,4 +1,4 @@
-// The API token of this tab: kept in sessionStorage, gone when the tab closes.
+// An API token for this tab, for a screen on the wall: from `#token=…`, gone when the tab closes. People sign in.
 
 const KEY = "ops.token";
 const IN_HASH = /^#token=(.+)$/;
@@ -8,8 +8,7 @@ export function token() {
   return sessionStorage.getItem(KEY);
 }
 
-/** Stores the token for this tab. */
-export function keepToken(value) {
+function keepToken(value) {
   sessionStorage.setItem(KEY, value);
 }
 
@@ -18,10 +17,11 @@ export function dropToken() {
   sessionStorage.removeItem(KEY);
 }
 
-/** Moves a token out of `#token=…` into the store, leaving none in the address bar or the history. */
+/** True after moving a token out of `#token=…` into the store, leaving none in the address bar or the history. */
 export function takeTokenFromAddress() {
   const match = IN_HASH.exec(location.hash);
-  if (match === null) return;
+  if (match === null) return false;
   keepToken(decodeURIComponent(match[1]));
   history.replaceState(null, "", `${location.pathname}#/`);
+  return true;
 }

@@ -17,6 +17,12 @@ export function percent(ratio) {
   return cached("percent", () => new Intl.NumberFormat(locale(), options)).format(ratio);
 }
 
+/** The difference of two ratios in percentage points, with its sign. */
+export function points(difference) {
+  const options = { signDisplay: "exceptZero", maximumFractionDigits: 1 };
+  return cached("points", () => new Intl.NumberFormat(locale(), options)).format(100 * difference);
+}
+
 /** A length of time in its two largest units, or a dash. */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return NOTHING;
@@ -55,6 +61,12 @@ export function preciseClock(instant) {
 /** A day, written out. */
 export function day(instant) {
   return inZone("day", { weekday: "long", day: "numeric", month: "long", year: "numeric" }, instant);
+}
+
+/** A day of the service's calendar, which is UTC, short. */
+export function shortDay(instant) {
+  const options = { weekday: "short", day: "2-digit", month: "short", timeZone: "UTC" };
+  return cached("short-day", () => new Intl.DateTimeFormat(locale(), options)).format(new Date(instant));
 }
 
 /** Day and time, short: the time alone when the day is today. */

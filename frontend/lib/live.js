@@ -1,48 +1,25 @@
-// Keeps the page fresh. A source says when something may have changed; here a clock does.
-// A stream source needs only the same face: start(notify) and stop().
+// Keeps the page fresh: refreshes what a message concerns, everything after a gap, and asks at intervals while
+// there is no stream. Keeps the state the page shows in words.
+import { TIMING } from "./timing.js";
 
-/** Notifies every `visibleMs` while the page is seen, every `hiddenMs` while it is not, and at once on return. */
-export function pollingSource({ visibleMs = 1000, hiddenMs = 15000 } = {}) {
-  let timer = null;
-  let notify = null;
-
-  function schedule() {
-    clearTimeout(timer);
-    timer = setTimeout(tell, document.hidden ? hiddenMs : visibleMs);
-  }
-
-  async function tell() {
-    clearTimeout(timer);
-    await notify?.();
-    if (notify !== null) schedule();
-  }
-
-  function onVisibility() {
-    if (document.hidden) schedule();
-    else tell();
-  }
-
-  return {
-    start(callback) {
-      notify = callback;
-      document.addEventListener("visibilitychange", onVisibility);
-      schedule();
-    },
-    stop() {
-      notify = null;
-      clearTimeout(timer);
-      document.removeEventListener("visibilitychange", onVisibility);
-    },
-  };
-}
+const MOST_MESSAGES = 200;
 
 /**
- * Runs `refresh` when the source notifies, never twice at once, and keeps the state the page shows in words.
- * `refresh` resolves to true when every load succeeded.
+ * @param createStream  given {onMessage, onState}, returns {start, stop}
+ * @param refresh       (messages) => true when every load succeeded, null when the page was left meanwhile;
+ *                      `messages` is null when everything may have changed
+ * @param onState       called with the state and the previous phase whenever it changed
  */
-export function createLive(source, refresh, onState) {
-  const state = { phase: "connecting", updatedAt: null, paused: false };
+export function createLive({ createStream, refresh, onState }) {
+  const state = { phase: "connecting", updatedAt: null, rebuiltAt: null, paused: false };
+  const stream = createStream({ onMessage, onState: onStream });
+  let isUp = false;
+  let isStarted = false;
+  let waiting = [];
   let running = null;
+  let lastRun = -Infinity;
+  let gapTimer = null;
+  let pollTimer = null;
 
   function set(change) {
     const { phase } = state;
@@ -50,27 +27,100 @@ export function createLive(source, refresh, onState) {
     onState(state, phase);
   }
 
-  async function run() {
-    const fresh = await refresh();
-    if (fresh === null) return;
-    set(fresh ? { phase: "live", updatedAt: Date.now() } : { phase: "reconnecting" });
+  function onMessage(message) {
+    const isRebuild = message.kind === "service" && message.data.changed.includes("rebuilt");
+    if (isRebuild) state.rebuiltAt = Date.now();
+    if (isRebuild || message.kind === "resync") refreshAll();
+    else note(message);
   }
 
-  function refreshNow() {
-    running ??= run().finally(() => { running = null; });
+  function onStream(now) {
+    isUp = now === "up";
+    clearTimeout(pollTimer);
+    if (isUp) refreshAll();
+    else {
+      set({ phase: "reconnecting" });
+      pollTimer = setTimeout(poll, TIMING.firstPoll);
+    }
+  }
+
+  function poll() {
+    pollTimer = setTimeout(poll, TIMING.poll);
+    refreshAll();
+  }
+
+  function note(message) {
+    waiting = waiting === null || waiting.length >= MOST_MESSAGES ? null : [...waiting, message];
+    schedule();
+  }
+
+  function refreshAll() {
+    waiting = null;
+    schedule();
+  }
+
+  // A hidden or paused page only remembers what it would have to load.
+  function schedule() {
+    if (!isStarted || state.paused || document.hidden || gapTimer !== null) return;
+    gapTimer = setTimeout(() => {
+      gapTimer = null;
+      Promise.resolve(running).then(refreshWaiting);
+    }, Math.max(0, lastRun + TIMING.refreshGap - Date.now()));
+  }
+
+  function refreshWaiting() {
+    if (waiting?.length === 0) return running;
+    const messages = waiting;
+    waiting = [];
+    lastRun = Date.now();
+    running ??= run(messages).finally(() => { running = null; });
     return running;
+  }
+
+  async function run(messages) {
+    const fresh = await refresh(messages);
+    if (fresh === null) return;
+    if (fresh) set({ phase: isUp ? "live" : phaseWithoutStream(), updatedAt: Date.now() });
+    else {
+      set({ phase: "reconnecting" });
+      setTimeout(refreshAll, TIMING.retry);
+    }
+  }
+
+  // Before the first word of the stream the page is still connecting; afterwards it lives by asking.
+  function phaseWithoutStream() {
+    return state.phase === "connecting" ? "connecting" : "polling";
+  }
+
+  function onVisibility() {
+    if (waiting?.length !== 0) schedule();
   }
 
   return {
     state,
-    refreshNow,
-    /** Refreshes after whatever still runs: for a page that has just replaced another. */
-    restart: () => Promise.resolve(running).then(refreshNow),
-    start: () => source.start(() => (state.paused ? undefined : refreshNow())),
-    stop: () => source.stop(),
+    /** Loads everything after whatever still runs: for a page that has just replaced another. */
+    restart() {
+      waiting = null;
+      return Promise.resolve(running).then(refreshWaiting);
+    },
+    start() {
+      if (isStarted) return;
+      isStarted = true;
+      document.addEventListener("visibilitychange", onVisibility);
+      stream.start();
+    },
+    /** For a page without anything to keep fresh. */
+    stop() {
+      isStarted = false;
+      isUp = false;
+      clearTimeout(pollTimer);
+      document.removeEventListener("visibilitychange", onVisibility);
+      stream.stop();
+      Object.assign(state, { phase: "connecting", updatedAt: null, rebuiltAt: null });
+    },
     toggle() {
       set({ paused: !state.paused });
-      if (!state.paused) refreshNow();
+      if (!state.paused) refreshAll();
     },
   };
 }

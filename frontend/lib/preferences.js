@@ -1,6 +1,6 @@
 // What the operator chose, kept in this browser.
 
-const DEFAULTS = { theme: "auto", language: null, zone: "local", order: "oldest", window: "48" };
+const DEFAULTS = { theme: "auto", language: null, zone: "local", order: "oldest", window: "48", shortcuts: "on" };
 
 /** The stored choice, or the default. */
 export function preference(name) {

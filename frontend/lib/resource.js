@@ -3,15 +3,13 @@
 /**
  * The returned object's `onLoaded`, when set, is called after each load, good or bad.
  *
- * @param load     (signal) => Promise of the data
- * @param minimum  milliseconds between two loads on a tick; `refresh()` ignores it
- * @param changed  returns a value; a tick loads at once when it differs from the one of the last load
+ * @param load      (signal) => Promise of the data
+ * @param concerns  (message) => whether a message of the live stream means that the data has changed
+ * @param constant  true for what never changes once it is there
  */
-export function resource(load, { minimum = 0, changed = () => null } = {}) {
-  const state = { data: null, error: null, loadedAt: null, onLoaded: null, refresh, tick };
+export function resource(load, { concerns = () => true, constant = false } = {}) {
+  const state = { data: null, error: null, loadedAt: null, onLoaded: null, refresh, follow };
   let pending = null;
-  let seen = null;
-  let triedAt = -Infinity;
 
   /** Loads anew, after a load that already runs: that one may have begun before what the caller wants to see. */
   function refresh(signal) {
@@ -24,8 +22,6 @@ export function resource(load, { minimum = 0, changed = () => null } = {}) {
   }
 
   async function run(signal) {
-    seen = changed();
-    triedAt = Date.now();
     try {
       state.data = await load(signal);
       state.error = null;
@@ -37,9 +33,10 @@ export function resource(load, { minimum = 0, changed = () => null } = {}) {
     state.onLoaded?.();
   }
 
-  function tick(signal) {
-    const due = state.error !== null || Date.now() - triedAt >= minimum || changed() !== seen;
-    return due ? once(signal) : Promise.resolve();
+  /** Loads when one of the messages concerns this, or when there was trouble; null stands for any message. */
+  function follow(messages, signal) {
+    const isDue = messages === null ? !(constant && state.data !== null) : messages.some(concerns);
+    return isDue || state.error !== null ? refresh(signal) : Promise.resolve();
   }
 
   return state;

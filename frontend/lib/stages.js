@@ -12,20 +12,20 @@ export function stateOf(session) {
   return session.stalled ? "stalled" : "active";
 }
 
-/** Lists sessions in the funnel's window that match `filters`. */
-export function sessionsIn(window, filters) {
-  return address("/sessions", { ...filters, since: window.since });
+/** Lists sessions in the funnel's window that match `filters`; `scope` is {since, until?, as_of?}. */
+export function sessionsIn({ since, until, as_of }, filters) {
+  return address("/sessions", { ...filters, since, until, as_of });
 }
 
 /** Lists the sessions that stand failed with this code; null for those without any. */
-export function failedWith(window, code) {
-  return `${sessionsIn(window, { state: "failed" })}&failure_code=${encodeURIComponent(code ?? "")}`;
+export function failedWith(scope, code) {
+  return `${sessionsIn(scope, { state: "failed" })}&failure_code=${encodeURIComponent(code ?? "")}`;
 }
 
 /** Lists the sessions that went beyond `stage`: all who reached the next one. */
-export function onwardFrom(window, stage) {
-  if (stage === "completed") return sessionsIn(window, { state: "completed" });
-  return sessionsIn(window, { reached: STAGES[STAGES.indexOf(stage) + 1] });
+export function onwardFrom(scope, stage) {
+  if (stage === "completed") return sessionsIn(scope, { state: "completed" });
+  return sessionsIn(scope, { reached: STAGES[STAGES.indexOf(stage) + 1] });
 }
 
 export const sessionAddress = (id) => `#/sessions/${encodeURIComponent(id)}`;

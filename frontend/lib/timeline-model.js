@@ -6,9 +6,9 @@ const LATE_SECONDS = 300;
 const FOLD_FROM = 3;
 const FOLDABLE = new Set(["confirmed", "noted"]);
 
-/** Entries in the order to draw: {kind: "day"}, {kind: "event"} or {kind: "fold"}, each with a stable `key`. */
-export function arrange(events, newestFirst) {
-  const folded = foldRepeats(withGaps(events));
+/** Entries in the order to draw: of kind "day", "event", "note" or "fold", each with a stable `key`. */
+export function arrange(events, notes, newestFirst) {
+  const folded = foldRepeats(withNotes(withGaps(events), notes));
   const ordered = newestFirst ? folded.reverse() : folded;
   return withDays(ordered);
 }
@@ -27,6 +27,17 @@ function withGaps(events) {
   });
 }
 
+// A note stands before the first event that happened after it was written.
+function withNotes(entries, notes) {
+  const merged = [...entries];
+  for (const note of notes) {
+    const later = merged.findIndex((entry) => secondsBetween(note.created_at, entry.at) > 0);
+    const entry = { kind: "note", key: `note-${note.id}`, at: note.created_at, note, since: null };
+    merged.splice(later === -1 ? merged.length : later, 0, entry);
+  }
+  return merged;
+}
+
 function foldRepeats(entries) {
   const runs = [];
   for (const entry of entries) {
@@ -38,6 +49,7 @@ function foldRepeats(entries) {
 }
 
 function isAlike(one, other) {
+  if (one.kind === "note" || other.kind === "note") return false;
   return FOLDABLE.has(one.event.effect) && one.event.effect === other.event.effect
     && one.event.event_type === other.event.event_type && !other.long;
 }

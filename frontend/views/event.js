@@ -9,12 +9,9 @@ import { NOTHING } from "../lib/format.js";
 import { resource } from "../lib/resource.js";
 import { sessionAddress } from "../lib/stages.js";
 
-// An event never changes once it is in the log.
-const FOREVER_MS = Infinity;
-
 export function eventView({ route }) {
   const position = route.segments[1];
-  const event = resource((signal) => api.event(position, signal), { minimum: FOREVER_MS });
+  const event = resource((signal) => api.event(position, signal), { concerns: () => false, constant: true });
   return {
     title: () => t("event.title", { position }),
     resources: [event],

@@ -1,12 +1,15 @@
 // The log itself, filtered by the address.
 import { api } from "../api.js";
 import { badge } from "../components/badges.js";
-import { content, empty } from "../components/card.js";
+import { content } from "../components/card.js";
+import { csvButton } from "../components/csv-button.js";
 import { filterForm, instantField, selectField, textField } from "../components/fields.js";
+import { nothing } from "../components/nothing.js";
 import { pager, totalLine } from "../components/pager.js";
 import { table } from "../components/table.js";
 import { exactTime, timeWithAge } from "../components/time.js";
 import { t } from "../i18n/catalog.js";
+import { byEvents } from "../lib/concerns.js";
 import { h } from "../lib/dom.js";
 import { NOTHING } from "../lib/format.js";
 import { resource } from "../lib/resource.js";
@@ -15,11 +18,14 @@ import { eventAddress, sessionAddress } from "../lib/stages.js";
 const PATH = "/events";
 const NEWEST_FIRST = "desc";
 
-export function eventsView({ query }) {
-  const list = resource((signal) => api.events({ order: NEWEST_FIRST, ...Object.fromEntries(query) }, signal));
+export function eventsView({ query, draw }) {
+  const asked = { order: NEWEST_FIRST, ...Object.fromEntries(query) };
+  const list = resource((signal) => api.events(asked, signal), { concerns: byEvents });
+  const download = csvButton({ path: "/events.csv", params: asked, draw });
   return {
     title: () => t("nav.events"),
     resources: [list],
+    actions: download,
     render: () => h("div", {}, filters(query), content({ resource: list, body: (data) => results(query, data) })),
   };
 }
@@ -37,7 +43,7 @@ function filters(query) {
 }
 
 function results(query, data) {
-  if (data.events.length === 0) return empty(t("events.empty"));
+  if (data.events.length === 0) return nothing("events", query, PATH);
   return [
     data.total === null ? null : totalLine("events", data.total),
     table({ caption: t("nav.events"), columns: columns(), rows: data.events, keyOf: (row) => row.position }),

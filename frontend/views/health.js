@@ -1,20 +1,41 @@
-// What the service says about itself.
+// What the service says about itself, and what it could not take in.
 import { api } from "../api.js";
 import { card } from "../components/card.js";
 import { copyLine } from "../components/copy-line.js";
-import { healthFacts } from "../components/health-facts.js";
+import { healthFacts, projectionFacts } from "../components/health-facts.js";
+import { quarantineList } from "../components/quarantine.js";
+import { rejectedList } from "../components/rejected.js";
 import { t } from "../i18n/catalog.js";
+import { byEventsAndService, byService } from "../lib/concerns.js";
 import { h } from "../lib/dom.js";
 import { resource } from "../lib/resource.js";
 
-export function healthView() {
-  const health = resource((signal) => api.readiness(signal));
+export function healthView({ query, draw }) {
+  const health = resource((signal) => api.readiness(signal), { concerns: byEventsAndService });
+  const quarantined = resource((signal) => api.quarantined(page(query, "quarantined"), signal),
+    { concerns: byService });
+  const rejected = resource((signal) => api.rejected(page(query, "rejected"), signal), { concerns: byService });
+  const reload = () => Promise.all([health.refresh(), quarantined.refresh()]);
+  const drawQuarantined = quarantineList({ draw, reload, query });
   return {
     title: () => t("nav.health"),
-    resources: [health],
-    render: () => card({ id: "health", title: t("health.title"), resource: health, lines: 6, body: (data) =>
-      [healthFacts(data), data.projection === "current" && data.quarantined === 0 ? null : remedy()] }),
+    resources: [health, quarantined, rejected],
+    render: () => h("div", { class: "stack" },
+      h("div", { class: "dashboard" },
+        card({ id: "health", title: t("health.title"), resource: health, lines: 6, body: healthFacts }),
+        card({ id: "projection", title: t("health.projections"), resource: health, lines: 6, body: projection })),
+      card({ id: "quarantine", title: t("quarantine.title"), resource: quarantined, body: drawQuarantined }),
+      card({ id: "rejected", title: t("rejected.title"), resource: rejected, body: (data) => rejectedList(data, query) })),
   };
+}
+
+function page(query, name) {
+  return query.has(name) ? { cursor: query.get(name) } : {};
+}
+
+function projection(data) {
+  const isSound = data.projection === "current" && data.quarantined === 0 && !data.verified_differences;
+  return [projectionFacts(data), isSound ? null : remedy()];
 }
 
 function remedy() {

@@ -5,27 +5,32 @@ import { failureCard } from "../components/failure-card.js";
 import { PAGE, historyCard, timelinePages } from "../components/history.js";
 import { sessionFacts, stageTimes } from "../components/session-facts.js";
 import { t } from "../i18n/catalog.js";
+import { bySession } from "../lib/concerns.js";
 import { h } from "../lib/dom.js";
 import { resource } from "../lib/resource.js";
 
-// The history loads when the row shows that it grew, and now and then for what changes without a new event.
-const SLOW_MS = 10_000;
-
 export function sessionView({ route, draw }) {
   const id = route.segments[1];
-  const session = resource((signal) => api.session(id, signal));
+  const concerns = bySession(() => id);
+  const session = resource((signal) => api.session(id, signal), { concerns });
   const pages = timelinePages();
   const history = resource(async (signal) => pages.complete(id, await api.timeline(id, { limit: PAGE }, signal), signal),
-    { minimum: SLOW_MS, changed: () => session.data?.event_count ?? null });
+    { concerns });
+  const provenance = resource((signal) => api.explain(id, signal), { concerns });
   const drawHistory = historyCard({ resource: history, pages, draw });
   return {
     title: () => session.data?.domain ?? id,
-    resources: [session, history],
+    resources: [session, history, provenance],
     render: () => h("div", { class: "detail" },
       h("div", { class: "column" },
         card({ id: "session", title: t("session.one"), resource: session, lines: 8, body: (data) =>
-          [failureCard(data), sessionFacts(data)] }),
-        card({ id: "stages", title: t("session.reached"), resource: session, lines: 6, body: stageTimes })),
+          [failureCard(data), sessionFacts(data, provenance.data?.fields), provenanceHint()] }),
+        card({ id: "stages", title: t("session.reached"), resource: session, lines: 6, body: (data) =>
+          stageTimes(data, provenance.data?.fields) })),
       drawHistory()),
   };
+}
+
+function provenanceHint() {
+  return h("p", { class: "muted hint" }, t("session.provenance"));
 }

@@ -8,17 +8,20 @@ import { noteEditor } from "../components/notes.js";
 import { sessionFacts } from "../components/session-facts.js";
 import { ticketEditor } from "../components/ticket-form.js";
 import { t } from "../i18n/catalog.js";
+import { bySession } from "../lib/concerns.js";
 import { h } from "../lib/dom.js";
 import { resource } from "../lib/resource.js";
 
 export function ticketView({ route, draw }) {
   const id = route.segments[1];
   const pages = timelinePages();
-  const ticket = resource((signal) => loadTicket(id, pages, signal));
+  const ticket = resource((signal) => loadTicket(id, pages, signal),
+    { concerns: bySession(() => ticket.data?.session_id) });
   const reload = () => ticket.refresh();
   const editor = ticketEditor({ draw, reload });
   const notes = noteEditor({ draw, reload });
-  const drawHistory = historyCard({ resource: ticket, pages, draw, timelineOf: (data) => data.timeline });
+  const drawHistory = historyCard({ resource: ticket, pages, draw, timelineOf: (data) => data.timeline,
+    notesOf: (data) => data.notes });
   return {
     title: () => titleOf(id, ticket.data),
     resources: [ticket],

@@ -1,18 +1,29 @@
-"""The guard in front of every route that is not public."""
+"""The guard in front of every route that is not public: an API token, or an operator's session."""
 
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Annotated, Any, Final
 
-from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.routing import APIRoute
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
-from ops_service.auth.tokens import Principal, principal_of
+from ops_service.auth import cookies, sessions, tokens
+from ops_service.auth.principals import Principal
+from ops_service.auth.request_origin import address_of, is_from_our_page
 from ops_service.problems import Problem
-from projections.database import Database
+from projections.database import Database, DatabaseUnavailable
+
+_SAFE: Final = ("GET", "HEAD", "OPTIONS")
 
 _bearer = HTTPBearer(auto_error=False, description="An API token from `ops-service token create`.")
-
-Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+_cookie = APIKeyCookie(
+    name=cookies.NAME,
+    auto_error=False,
+    description=f"A session from /api/v1/auth/sign-in; over https the cookie is `{cookies.SECURE_NAME}`. An"
+    " unsafe method needs Sec-Fetch-Site or Origin to show that our own page sends it.",
+)
 
 
 def database_of(request: Request) -> Database:
@@ -24,25 +35,84 @@ def database_of(request: Request) -> Database:
 DatabaseOf = Annotated[Database, Depends(database_of)]
 
 
-def requires(scope: str) -> Callable[..., Principal]:
-    """A dependency that lets only principals with `scope` pass, and tells who it is."""
+def now_of(request: Request) -> int:
+    """The current instant; tests put another clock into the application."""
+    now: int = request.app.state.clock()
+    return now
 
-    def guard(database: DatabaseOf, credentials: Credentials) -> Principal:
-        if credentials is None:
-            raise _unauthorised("Send an API token as `Authorization: Bearer …`.")
-        with database.read() as connection:
-            principal = principal_of(connection, credentials.credentials)
-        if principal is None:
-            raise _unauthorised("This API token is not known.")
-        if not principal.may(scope):
-            raise Problem(403, f"This needs the scope {scope}; the token has {principal.scope}.")
+
+Now = Annotated[int, Depends(now_of)]
+
+
+class Guard:
+    """A dependency that lets only principals with a scope pass, and tells who it is."""
+
+    def __init__(self, scope: str) -> None:
+        self._scope = scope
+
+    async def __call__(
+        self,
+        request: Request,
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+        _session: Annotated[str | None, Depends(_cookie)],
+    ) -> Principal:
+        if not hasattr(request.state, "principal"):
+            request.state.principal = await run_in_threadpool(_authenticate, request, bearer)
+        principal: Principal = request.state.principal
+        if not principal.may(self._scope):
+            raise Problem(403, f"This needs the scope {self._scope}; you have {principal.scope}.")
         return principal
 
-    return guard
+
+class GuardedRoute(APIRoute):
+    """Asks its guard before it looks at the request's body: who may not come in learns nothing about it."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        answer = super().get_route_handler()
+        guards = [each.call for each in self.dependant.dependencies if isinstance(each.call, Guard)]
+
+        async def guarded(request: Request) -> Response:
+            for guard in guards:
+                await guard(request, await _bearer(request), None)
+            return await answer(request)
+
+        return guarded
 
 
-Reader = Annotated[Principal, Depends(requires("read"))]
-Editor = Annotated[Principal, Depends(requires("write"))]
+Reader = Annotated[Principal, Depends(Guard("read"))]
+Editor = Annotated[Principal, Depends(Guard("write"))]
+Admin = Annotated[Principal, Depends(Guard("admin"))]
+
+
+def _authenticate(request: Request, bearer: HTTPAuthorizationCredentials | None) -> Principal:
+    return _by_token(request, bearer.credentials) if bearer else _by_session(request)
+
+
+def _by_token(request: Request, token: str) -> Principal:
+    with database_of(request).read() as connection:
+        principal = tokens.principal_of(connection, token)
+    if principal is None:
+        raise _unauthorised("This API token is not known.")
+    return principal._replace(address=address_of(request))
+
+
+def _by_session(request: Request) -> Principal:
+    cookie = cookies.read(request)
+    if not cookie:
+        raise _unauthorised("Sign in, or send an API token as `Authorization: Bearer …`.")
+    lifetime = sessions.Lifetime.of(request.app.state.settings)
+    now = now_of(request)
+    with database_of(request).read() as connection:
+        found = sessions.find(connection, cookie, address_of(request), lifetime, now)
+    if found is None:
+        raise _unauthorised("This session has ended; sign in again.")
+    # A browser adds the cookie to whatever request any page makes it send.
+    if request.method not in _SAFE and not is_from_our_page(request):
+        raise Problem(403, "With a session only our own page may change things; Origin does not show it.")
+    if found.is_worth_noting:
+        with suppress(DatabaseUnavailable), database_of(request).write() as connection:
+            sessions.note_use(connection, found.principal.session_id, now)
+    return found.principal
 
 
 def _unauthorised(detail: str) -> Problem:

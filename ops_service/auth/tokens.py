@@ -1,54 +1,54 @@
 """API tokens: shown once when made, stored only as a hash."""
 
-import hashlib
-import secrets
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from ops_service.auth import audit
+from ops_service.auth.principals import SERVER, Principal
+from ops_service.auth.secret_tokens import hash_of, new_secret
 from portal_hooks.instants import now_instant
 from projections.tables import api_tokens
-
-SCOPES: Final = ("read", "write", "admin")
-"""Each scope includes those before it."""
 
 PREFIX: Final = "ops_"
 
 
 class NameTaken(Exception):
-    """A token of this name exists already."""
+    """A token or user of this name exists already."""
 
 
-class Principal(NamedTuple):
-    """Who is asking."""
-
-    name: str
-    scope: str
-
-    def may(self, scope: str) -> bool:
-        """True when the principal's scope includes `scope`."""
-        return SCOPES.index(self.scope) >= SCOPES.index(scope)
-
-
-def create(connection: Connection, name: str, scope: str) -> str:
+def create(connection: Connection, name: str, scope: str, by: Principal = SERVER) -> str:
     """Make a token and return it; it cannot be shown again. Raises NameTaken."""
-    token = PREFIX + secrets.token_urlsafe(32)
-    row = {"name": name, "scope": scope, "token_hash": _hash(token), "created_at": now_instant()}
+    token = new_secret(PREFIX)
+    row = {"name": name, "scope": scope, "token_hash": hash_of(token), "created_at": now_instant()}
     try:
-        connection.execute(insert(api_tokens).values(row))
+        with connection.begin_nested():
+            connection.execute(insert(api_tokens).values(row))
     except IntegrityError:
         raise NameTaken(f"a token named {name} exists already; choose another name") from None
+    audit.record(connection, by, "token_created", f"token {name}", f"scope {scope}")
     return token
+
+
+def list_all(connection: Connection) -> Sequence[Any]:
+    """All tokens by name, without what would let anyone use them."""
+    columns = (api_tokens.c.id, api_tokens.c.name, api_tokens.c.scope, api_tokens.c.created_at)
+    return connection.execute(select(*columns).order_by(api_tokens.c.name)).all()
+
+
+def revoke(connection: Connection, token_id: int, by: Principal) -> bool:
+    """End a token; False when there is none."""
+    query = delete(api_tokens).where(api_tokens.c.id == token_id).returning(api_tokens.c.name)
+    name = connection.execute(query).scalar_one_or_none()
+    if name is not None:
+        audit.record(connection, by, "token_revoked", f"token {name}")
+    return name is not None
 
 
 def principal_of(connection: Connection, token: str) -> Principal | None:
     """Whose token this is, or None."""
-    # A token is 256 random bits: a plain hash is as good as a slow one, and its index leaks nothing.
-    query = select(api_tokens.c.name, api_tokens.c.scope).where(api_tokens.c.token_hash == _hash(token))
+    query = select(api_tokens.c.name, api_tokens.c.scope).where(api_tokens.c.token_hash == hash_of(token))
     row = connection.execute(query).one_or_none()
-    return Principal(*row) if row else None
-
-
-def _hash(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+    return Principal(row.name, row.scope) if row else None

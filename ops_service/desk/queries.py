@@ -9,6 +9,7 @@ from sqlalchemy import (
     Connection,
     Row,
     and_,
+    case,
     delete,
     exists,
     func,
@@ -19,8 +20,9 @@ from sqlalchemy import (
     update,
 )
 
-from ops_service.onboard.queries import contains
-from projections.tables import onboard_sessions, ticket_events, ticket_tags, tickets
+from ops_service.onboard.queries import contains, in_any_state
+from portal_hooks.contract import FAILED_STAGE, STAGES
+from projections.tables import REACHED, onboard_sessions, ticket_events, ticket_tags, tickets
 from projections.tickets import READY_TAG
 
 TICKET: Final = tickets.c
@@ -30,13 +32,15 @@ _READY: Final = and_(TICKET.ready_for_ops, not_(TICKET.ready_dismissed))
 
 
 class Filters(NamedTuple):
-    """Which tickets; None filters nothing."""
+    """Which tickets; None filters nothing. An empty `assignee` asks for those that nobody has."""
 
     status: str | None = None
     stage: str | None = None
     tag: str | None = None
     assignee: str | None = None
     q: str | None = None
+    states: Sequence[str] = ()
+    stalled_before: int = 0
 
 
 class Ticket(NamedTuple):
@@ -46,17 +50,19 @@ class Ticket(NamedTuple):
     tags: list[str]
 
 
-def list_tickets(
-    connection: Connection, filters: Filters, before: int | None, limit: int
-) -> tuple[int, list[Ticket]]:
-    """How many tickets match in all, and a page of them, newest first."""
+def count_tickets(connection: Connection, filters: Filters) -> int:
+    """How many tickets match."""
+    count = select(func.count()).select_from(_joined()).where(*_conditions(filters))
+    return connection.execute(count).scalar_one()
+
+
+def list_tickets(connection: Connection, filters: Filters, before: int | None, limit: int) -> list[Ticket]:
+    """A page of the tickets that match, newest first."""
     where = _conditions(filters)
-    count = select(func.count()).select_from(_joined()).where(*where)
-    total = connection.execute(count).scalar_one()
     if before is not None:
         where.append(TICKET.id < before)
     query = _select().where(*where).order_by(TICKET.id.desc()).limit(limit)
-    return total, _with_tags(connection, connection.execute(query).all())
+    return _with_tags(connection, connection.execute(query).all())
 
 
 def find_ticket(connection: Connection, ticket_id: int) -> Ticket | None:
@@ -71,11 +77,13 @@ def notes(connection: Connection, ticket_id: int) -> Sequence[Row[Any]]:
     return connection.execute(query).all()
 
 
-def change(connection: Connection, ticket: Ticket, changes: dict[str, Any], author: str, now: int) -> None:
-    """Apply an operator's changes and write down who made them."""
+def change(
+    connection: Connection, ticket: Ticket, changes: dict[str, Any], author: str, now: int
+) -> list[str]:
+    """Apply an operator's changes and write down who made them; returns what was changed, in words."""
     made = {name: value for name, value in changes.items() if value != _present(ticket, name)}
     if not made:
-        return
+        return []
     ticket_id = ticket.row.id
     values: dict[str, Any] = {name: made[name] for name in ("status", "assignee") if name in made}
     if "tags" in made:
@@ -83,10 +91,13 @@ def change(connection: Connection, ticket: Ticket, changes: dict[str, Any], auth
         if ticket.row.ready_for_ops:
             values["ready_dismissed"] = READY_TAG not in made["tags"]
     touch(connection, ticket_id, now, **values)
-    for name, value in made.items():
-        shown = ", ".join(value) if isinstance(value, list) else value
-        body = f"{name}: {shown or '—'}"
-        add_note(connection, ticket_id, "change", author, body, now)
+    lines = [
+        f"{name}: {(', '.join(value) if isinstance(value, list) else value) or '—'}"
+        for name, value in made.items()
+    ]
+    for line in lines:
+        add_note(connection, ticket_id, "change", author, line, now)
+    return lines
 
 
 def add_note(connection: Connection, ticket_id: int, kind: str, author: str, body: str, now: int) -> int:
@@ -118,8 +129,16 @@ def _joined() -> Any:
 
 
 def _select() -> Any:
-    columns = (ROW.domain, ROW.current_stage, ROW.last_event_at, _READY.label("ready"))
+    columns = (ROW.domain, ROW.current_stage, ROW.last_event_at, _stage_since(), _READY.label("ready"))
     return select(tickets, *columns).select_from(_joined())
+
+
+def _stage_since() -> Any:
+    """Since when the session stands at its current stage: its failure, or the furthest stage's first time."""
+    reached = {stage: ROW[name] for stage, name in zip(STAGES, REACHED, strict=True)}
+    return case(
+        (ROW.current_stage == FAILED_STAGE, ROW.failed_at), else_=case(reached, value=ROW.furthest_stage)
+    ).label("stage_since")
 
 
 def _with_tags(connection: Connection, rows: Sequence[Any]) -> list[Ticket]:
@@ -134,11 +153,15 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
     equal = {
         TICKET.status: filters.status,
         ROW.current_stage: filters.stage,
-        TICKET.assignee: filters.assignee,
+        TICKET.assignee: filters.assignee or None,
     }
     where: list[ColumnElement[bool]] = [
         column == value for column, value in equal.items() if value is not None
     ]
+    if filters.assignee == "":
+        where.append(TICKET.assignee.is_(None))
+    if filters.states:
+        where.append(in_any_state(filters.states, filters.stalled_before))
     if filters.tag is not None:
         tagged = exists().where(ticket_tags.c.ticket_id == TICKET.id, ticket_tags.c.tag == filters.tag)
         where.append(_READY if filters.tag == READY_TAG else tagged)

@@ -2,53 +2,72 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from sqlalchemy import Connection
 
 from ops_service import cursors
-from ops_service.auth.guard import DatabaseOf, Editor, Reader
+from ops_service.auth import audit
+from ops_service.auth.guard import DatabaseOf, Editor, GuardedRoute, Reader
 from ops_service.desk import queries, schemas
 from ops_service.desk.queries import Ticket
 from ops_service.onboard import answers
 from ops_service.onboard.queries import find_session
-from ops_service.onboard.routes import CurrentStage, stalled_after, timeline_body
+from ops_service.onboard.questions import CurrentStage, States, Text, stalled_after
+from ops_service.onboard.routes import timeline_body
 from ops_service.problems import Problem, responses
-from portal_hooks.contract import FieldError
+from portal_hooks.contract import STAGES, FieldError
 from portal_hooks.instants import now_instant
 from projections.tickets import READY_TAG
 
-router = APIRouter(prefix="/api/v1/desk/tickets", tags=["desk"], responses=responses(401, 403, 422, 503))
+router = APIRouter(
+    prefix="/api/v1/desk/tickets",
+    tags=["desk"],
+    responses=responses(401, 403, 422, 503),
+    route_class=GuardedRoute,
+)
 
 TIMELINE_SHOWN = 200
 DATA_SHOWN_BYTES = 2048
 
 TicketId = Annotated[int, Path(ge=1, le=2**63 - 1)]
-Text = Annotated[str | None, Query(max_length=253, pattern=r"^[^\x00]*$")]
 IfMatch = Annotated[str | None, Header(description="The ETag the change is based on.")]
+
+
+def ticket_filters(
+    request: Request,
+    status: schemas.Status | None = None,
+    stage: CurrentStage | None = None,
+    state: States = None,
+    tag: Text = None,
+    assignee: Annotated[Text, Query(description="Empty: tickets that nobody has.")] = None,
+    q: Annotated[Text, Query(description="Part of a session id or domain.")] = None,
+) -> queries.Filters:
+    """The filters asked for."""
+    stalled_before = now_instant() - stalled_after(request)
+    return queries.Filters(status, stage, tag, assignee, q, state or (), stalled_before)
+
+
+AskedTickets = Annotated[queries.Filters, Depends(ticket_filters)]
 
 
 @router.get("")
 def list_tickets(
     database: DatabaseOf,
     _reader: Reader,
-    status: schemas.Status | None = None,
-    stage: CurrentStage | None = None,
-    tag: Text = None,
-    assignee: Text = None,
-    q: Annotated[Text, Query(description="Part of a session id or domain.")] = None,
+    filters: AskedTickets,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: str | None = None,
 ) -> schemas.TicketList:
     """Tickets, newest first."""
     before = cursors.decode(cursor, int)[0] if cursor else None
-    filters = queries.Filters(status, stage, tag, assignee, q)
     with database.read() as connection:
-        total, found = queries.list_tickets(connection, filters, before, limit + 1)
+        total = queries.count_tickets(connection, filters)
+        found = queries.list_tickets(connection, filters, before, limit + 1)
     more = len(found) > limit
     return schemas.TicketList.model_validate(
         {
             "total": total,
-            "tickets": [_body(ticket) for ticket in found[:limit]],
+            "tickets": [ticket_body(ticket, filters.stalled_before) for ticket in found[:limit]],
             "next_cursor": cursors.encode([found[limit - 1].row.id]) if more else None,
         }
     )
@@ -84,7 +103,9 @@ def change_ticket(
         if READY_TAG in wanted.get("tags", ()) and not ticket.row.ready_for_ops:
             error = FieldError("/tags", f"{READY_TAG} comes with the session's completion, not by hand")
             raise Problem(422, "The request has wrong parameters or fields.", errors=[error])
-        queries.change(connection, ticket, wanted, editor.name, now_instant())
+        made = queries.change(connection, ticket, wanted, editor.name, now_instant())
+        if made:
+            audit.record(connection, editor, "ticket_changed", f"ticket {ticket_id}", "; ".join(made))
         return _detail(request, response, connection, ticket_id)
 
 
@@ -98,6 +119,7 @@ def add_note(
         _find(connection, ticket_id)
         queries.touch(connection, ticket_id, now)
         note_id = queries.add_note(connection, ticket_id, "note", editor.name, note.body, now)
+        audit.record(connection, editor, "note_added", f"ticket {ticket_id}")
     return schemas.NoteBody(id=note_id, kind="note", author=editor.name, body=note.body, created_at=now)
 
 
@@ -108,7 +130,7 @@ def _detail(
     session = find_session(connection, ticket.row.session_id)
     stalled_before = now_instant() - stalled_after(request)
     body = {
-        **_body(ticket),
+        **ticket_body(ticket, stalled_before),
         "session": answers.session_body(session, stalled_before) if session else None,
         "timeline": _timeline(connection, ticket.row.session_id),
         "notes": [dict(note._mapping) for note in queries.notes(connection, ticket_id)],
@@ -137,8 +159,11 @@ def _wanted(changes: schemas.TicketChange) -> dict[str, Any]:
     return wanted
 
 
-def _body(ticket: Ticket) -> dict[str, Any]:
-    return {**ticket.row._mapping, "tags": ticket.tags}
+def ticket_body(ticket: Ticket, stalled_before: int) -> dict[str, Any]:
+    """A ticket for `TicketBody`."""
+    row = ticket.row
+    stalled = row.current_stage in STAGES[:-1] and row.last_event_at < stalled_before
+    return {**row._mapping, "tags": ticket.tags, "stalled": stalled}
 
 
 def _etag(version: int) -> str:

@@ -29,6 +29,9 @@ class TicketBody(BaseModel):
     assignee: str | None
     tags: list[str]
     current_stage: str | None
+    stage_since: Instant | None
+    """When the session came to its current stage, or failed."""
+    stalled: bool
     last_event_at: Instant | None
     version: int
     created_at: Instant

@@ -7,7 +7,8 @@ from pydantic import BaseModel
 from sqlalchemy import func, select
 
 from ops_service import cursors
-from ops_service.auth.guard import DatabaseOf, Editor, Reader
+from ops_service.auth import audit
+from ops_service.auth.guard import DatabaseOf, Editor, GuardedRoute, Reader
 from ops_service.onboard.windows import Instant
 from ops_service.problems import Problem, responses
 from portal_hooks.instants import now_instant
@@ -15,7 +16,12 @@ from projections import projector, quarantine
 from projections.log import LOG
 from projections.tables import quarantined_events
 
-router = APIRouter(prefix="/api/v1/quarantine", tags=["events"], responses=responses(401, 403, 422, 503))
+router = APIRouter(
+    prefix="/api/v1/quarantine",
+    tags=["events"],
+    responses=responses(401, 403, 422, 503),
+    route_class=GuardedRoute,
+)
 
 ROW = quarantined_events.c
 
@@ -78,7 +84,7 @@ def list_quarantined(
 @router.post("/retry", responses=responses(404))
 def retry(
     database: DatabaseOf,
-    _editor: Editor,
+    editor: Editor,
     session_id: Annotated[str | None, Query(max_length=128, description="Only this session.")] = None,
 ) -> Retried:
     """Fold the sessions that have quarantined events again, from the log."""
@@ -89,4 +95,6 @@ def retry(
             if not waiting:
                 raise Problem(404, "No event of this session is quarantined.")
         failures = projector.refold(connection, waiting, now_instant())
+        result = f"{len(waiting)} sessions folded, {len(failures)} still quarantined"
+        audit.record(connection, editor, "quarantine_retried", session_id and f"session {session_id}", result)
     return Retried(sessions=len(waiting), still_quarantined=len(failures))

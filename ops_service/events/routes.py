@@ -1,19 +1,25 @@
 """GET /api/v1/events: the log itself, in position order."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
-from ops_service.auth.guard import DatabaseOf, Reader
+from ops_service.auth.guard import DatabaseOf, GuardedRoute, Reader
 from ops_service.onboard.answers import is_skewed
 from ops_service.onboard.windows import Instant, Since, Until
 from ops_service.problems import Problem, responses
 from projections.log import LOG
 
-router = APIRouter(prefix="/api/v1/events", tags=["events"], responses=responses(401, 403, 422, 503))
+router = APIRouter(
+    prefix="/api/v1/events",
+    tags=["events"],
+    responses=responses(401, 403, 422, 503),
+    route_class=GuardedRoute,
+)
 
 MAX_POSITION = 2**63 - 1
 
@@ -61,37 +67,64 @@ class EventList(BaseModel):
     next_cursor: str | None
 
 
-@router.get("")
-def list_events(
-    database: DatabaseOf,
-    _reader: Reader,
+class EventsQuestion(NamedTuple):
+    """Which events, and in which order of position."""
+
+    session_id: str | None
+    where: list[ColumnElement[bool]]
+    newest_first: bool
+
+    def total(self, connection: Connection) -> int:
+        """How many there are."""
+        count = select(func.count()).select_from(LOG.position.table).where(*self.where)
+        return connection.execute(count).scalar_one()
+
+    def page(self, connection: Connection, after: int | None, limit: int) -> Sequence[Any]:
+        """Those past a position, as mappings."""
+        order = LOG.position.desc() if self.newest_first else LOG.position
+        page = select(*_COLUMNS).where(*self.where).order_by(order).limit(limit)
+        if after is not None:
+            page = page.where(LOG.position < after if self.newest_first else LOG.position > after)
+        return connection.execute(page).mappings().all()
+
+
+def events_question(
     session_id: Name = None,
     event_type: Name = None,
     source: Name = None,
     since: Since = None,
     until: Until = None,
-    after: Annotated[int | None, Query(ge=0, le=MAX_POSITION, description="Past this position.")] = None,
     order: Annotated[Literal["asc", "desc"], Query(description="`desc`: newest first.")] = "asc",
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-) -> EventList:
-    """Events in position order; `since` and `until` are on the instant they count at."""
+) -> EventsQuestion:
+    """The filters asked for; `since` and `until` are on the instant an event counts at."""
     equal = {LOG.session_id: session_id, LOG.event_type: event_type, LOG.source: source}
     where = [column == value for column, value in equal.items() if value is not None]
     if since is not None:
         where.append(LOG.effective_at >= since)
     if until is not None:
         where.append(LOG.effective_at < until)
-    page = select(*_COLUMNS).where(*where).order_by(LOG.position.desc() if order == "desc" else LOG.position)
-    if after is not None:
-        page = page.where(LOG.position < after if order == "desc" else LOG.position > after)
+    return EventsQuestion(session_id, where, order == "desc")
+
+
+AskedEvents = Annotated[EventsQuestion, Depends(events_question)]
+
+
+@router.get("")
+def list_events(
+    database: DatabaseOf,
+    _reader: Reader,
+    asked: AskedEvents,
+    after: Annotated[int | None, Query(ge=0, le=MAX_POSITION, description="Past this position.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> EventList:
+    """Events in position order."""
     with database.read() as connection:
         # Counting is cheap within a session only; the whole log's size is nobody's question here.
-        count = select(func.count()).select_from(LOG.position.table).where(*where)
-        total = connection.execute(count).scalar_one() if session_id is not None else None
-        rows = connection.execute(page.limit(limit + 1)).mappings().all()
+        total = asked.total(connection) if asked.session_id is not None else None
+        rows = asked.page(connection, after, limit + 1)
     cursor = str(rows[limit - 1]["position"]) if len(rows) > limit else None
     return EventList.model_validate(
-        {"total": total, "events": [_body(row) for row in rows[:limit]], "next_cursor": cursor}
+        {"total": total, "events": [event_body(row) for row in rows[:limit]], "next_cursor": cursor}
     )
 
 
@@ -105,8 +138,9 @@ def read_event(
         row = connection.execute(query).mappings().one_or_none()
     if row is None:
         raise Problem(404, "The log has no event at this position.")
-    return WholeEvent.model_validate({**_body(row), "payload": msgspec.json.decode(row["payload"])})
+    return WholeEvent.model_validate({**event_body(row), "payload": msgspec.json.decode(row["payload"])})
 
 
-def _body(row: Any) -> dict[str, Any]:
+def event_body(row: Any) -> dict[str, Any]:
+    """An event for `EventBody`."""
     return {**row, "clock_skew": is_skewed(row["occurred_at"], row["received_at"])}

@@ -11,6 +11,7 @@ SIGNATURES_REJECTED = Counter(
 GROUP_SIZE = Histogram(
     "ops_commit_group_events", "Events committed together.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 )
+STREAMS = Gauge("ops_live_streams", "Live streams that are open.")
 QUARANTINED = Gauge("ops_quarantined_events", "Events the fold raised on, waiting for a retry.")
 VERIFIED_AT = Gauge("ops_projection_verified_timestamp_seconds", "When the rows were last verified.")
 VERIFIED_DIFFERENCES = Gauge("ops_projection_verified_differences", "Differences the last verify found.")

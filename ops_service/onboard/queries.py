@@ -11,7 +11,6 @@ from portal_hooks.contract import FAILED_STAGE, STAGES
 from projections import sessions
 from projections.log import LOG, sessions_events
 from projections.onboarding import Event, Session
-from projections.quarantine import fold_tolerantly
 from projections.tables import REACHED, onboard_sessions, quarantined_events, tickets
 
 ROW: Final = onboard_sessions.c
@@ -24,7 +23,6 @@ _FUNNEL_COLUMNS: Final = (
     ROW.furthest_stage,
     *(ROW[name] for name in REACHED),
 )
-_AS_OF_CHUNK: Final = 500
 
 
 class Filters(NamedTuple):
@@ -39,6 +37,15 @@ class Filters(NamedTuple):
     q: str | None = None
     since: int | None = None
     until: int | None = None
+    began_since: int | None = None
+    began_until: int | None = None
+
+
+class Place(NamedTuple):
+    """Where in a list of sessions a page begins: after (last_event_at, session_id), None for its start."""
+
+    after: tuple[int, str] | None = None
+    newest_first: bool = True
 
 
 class SessionRow(NamedTuple):
@@ -66,37 +73,24 @@ def failure_codes(connection: Connection, window: Window) -> dict[str | None, in
     return dict(connection.execute(query).all())
 
 
-def sessions_as_of(connection: Connection, window: Window, as_of: int) -> list[Session]:
-    """The window's sessions as they were known at `as_of`, folded from the events received by then."""
-    # Activity only ever moves forward: who was in the window then has activity after its start today.
-    query = select(ROW.session_id).where(ROW.last_event_at >= window.since)
-    session_ids = connection.execute(query).scalars().all()
-    known = []
-    for start in range(0, len(session_ids), _AS_OF_CHUNK):
-        some = session_ids[start : start + _AS_OF_CHUNK]
-        for session_id, events in sessions_events(connection, some, received_by=as_of).items():
-            session, _ = fold_tolerantly(session_id, events)
-            if session.current_stage is not None and _within(window, session.last_event_at):
-                known.append(session)
-    return known
-
-
-def position_as_of(connection: Connection, as_of: int) -> int:
-    """The last position that had been received at `as_of`."""
-    query = select(LOG.position).where(LOG.received_at <= as_of).order_by(LOG.position.desc()).limit(1)
-    return connection.execute(query).scalar() or 0
+def count_sessions(connection: Connection, filters: Filters, stalled_before: int) -> int:
+    """How many sessions match."""
+    where = _conditions(filters, stalled_before)
+    return connection.execute(select(func.count()).select_from(onboard_sessions).where(*where)).scalar_one()
 
 
 def list_sessions(
-    connection: Connection, filters: Filters, stalled_before: int, after: tuple[int, str] | None, limit: int
-) -> tuple[int, list[SessionRow]]:
-    """How many sessions match in all, and a page of them, newest activity first."""
+    connection: Connection, filters: Filters, stalled_before: int, place: Place, limit: int
+) -> list[SessionRow]:
+    """A page of the sessions that match, by their last activity."""
     where = _conditions(filters, stalled_before)
-    total = connection.execute(select(func.count()).select_from(onboard_sessions).where(*where)).scalar_one()
-    if after is not None:
-        where.append(tuple_(ROW.last_event_at, ROW.session_id) < after)
-    query = _with_surroundings().where(*where).order_by(ROW.last_event_at.desc(), ROW.session_id.desc())
-    return total, [_session_row(row) for row in connection.execute(query.limit(limit))]
+    key = tuple_(ROW.last_event_at, ROW.session_id)
+    if place.after is not None:
+        where.append(key < place.after if place.newest_first else key > place.after)
+    columns = (ROW.last_event_at, ROW.session_id)
+    order = [column.desc() if place.newest_first else column for column in columns]
+    query = _with_surroundings().where(*where).order_by(*order).limit(limit)
+    return [_session_row(row) for row in connection.execute(query)]
 
 
 def find_session(connection: Connection, session_id: str) -> SessionRow | None:
@@ -108,16 +102,6 @@ def find_session(connection: Connection, session_id: str) -> SessionRow | None:
     if connection.execute(select(stale)).scalar():
         return SessionRow(Session(session_id), None, stale=True)
     return None
-
-
-def session_then(
-    connection: Connection, session_id: str, as_of: int | None, position: int | None
-) -> SessionRow | None:
-    """A session as the log had it at an instant or a position; None when it had nothing of it yet."""
-    events = sessions_events(connection, [session_id], received_by=as_of).get(session_id, [])
-    known = [event for event in events if position is None or event.position <= position]
-    session, failures = fold_tolerantly(session_id, known)
-    return SessionRow(session, None, bool(failures)) if session.event_count else None
 
 
 def history(connection: Connection, session_id: str) -> tuple[list[Event], set[int]]:
@@ -149,16 +133,12 @@ def _in_window(window: Window) -> ColumnElement[bool]:
     return since if window.until is None else and_(since, ROW.last_event_at < window.until)
 
 
-def _within(window: Window, instant: int) -> bool:
-    return instant >= window.since and (window.until is None or instant < window.until)
-
-
 def _conditions(filters: Filters, stalled_before: int) -> list[ColumnElement[bool]]:
     where: list[ColumnElement[bool]] = []
     if filters.stage:
         where.append(ROW.current_stage == filters.stage)
     if filters.states:
-        where.append(or_(false(), *(_state(state, stalled_before) for state in filters.states)))
+        where.append(in_any_state(filters.states, stalled_before))
     if filters.furthest:
         where.append(_furthest_in((filters.furthest,)))
     if filters.reached:
@@ -174,12 +154,22 @@ def _conditions(filters: Filters, stalled_before: int) -> list[ColumnElement[boo
         where.append(ROW.last_event_at >= filters.since)
     if filters.until is not None:
         where.append(ROW.last_event_at < filters.until)
+    if filters.began_since is not None:
+        # No activity is older than the first: the second condition says nothing new, but has an index.
+        where += [ROW.first_event_at >= filters.began_since, ROW.last_event_at >= filters.began_since]
+    if filters.began_until is not None:
+        where.append(ROW.first_event_at < filters.began_until)
     return where
 
 
 def contains(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
     """True where the text is a part of the column's, in any case of letters, on both databases."""
     return func.lower(column).contains(text.lower(), autoescape=True)
+
+
+def in_any_state(states: Sequence[str], stalled_before: int) -> ColumnElement[bool]:
+    """True for the rows that are active, stalled, failed or completed, whichever are asked for."""
+    return or_(false(), *(_state(state, stalled_before) for state in states))
 
 
 def _state(state: str, stalled_before: int) -> ColumnElement[bool]:

@@ -1,102 +1,56 @@
 """GET /api/v1/onboard/…: the funnel, the sessions, their timelines."""
 
 from bisect import bisect_right
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from sqlalchemy import Connection
 
 from ops_service import cursors
-from ops_service.auth.guard import DatabaseOf, Reader
-from ops_service.onboard import answers, funnel, queries, schemas, timeline
-from ops_service.onboard.windows import MAX_HOURS, Instant, Since, Until, Window, window
+from ops_service.auth.guard import DatabaseOf, GuardedRoute, Reader
+from ops_service.onboard import answers, past, queries, schemas, timeline
+from ops_service.onboard.questions import AskedFunnel, AskedSessions, funnel_of, stalled_after
+from ops_service.onboard.windows import Instant
 from ops_service.problems import Problem, responses
-from portal_hooks.contract import normalise_domain
-from portal_hooks.instants import HOUR, MINUTE, now_instant
-from projections import log, onboarding
-from projections.onboarding import Session
+from portal_hooks.instants import now_instant
+from projections import onboarding
 
-router = APIRouter(prefix="/api/v1/onboard", tags=["onboard"], responses=responses(401, 403, 422, 503))
+router = APIRouter(
+    prefix="/api/v1/onboard",
+    tags=["onboard"],
+    responses=responses(401, 403, 422, 503),
+    route_class=GuardedRoute,
+)
 
-Stage = Literal["started", "domain_validated", "dns_applied", "account_created", "infra_synced", "completed"]
-CurrentStage = Literal[Stage, "failed"]
-State = Literal["active", "stalled", "failed", "completed"]
-Text = Annotated[str | None, Query(max_length=253, pattern=r"^[^\x00]*$")]
-FailureCode = Annotated[
-    str | None,
-    Query(
-        max_length=4000, pattern=r"^[^\x00]*$", description="Open failures of this code; empty: of no code."
-    ),
-]
 SessionId = Annotated[str, Path(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_:\-]+$")]
 
 
 @router.get("/funnel")
-def read_funnel(
-    request: Request,
-    database: DatabaseOf,
-    _reader: Reader,
-    hours: Annotated[float | None, Query(gt=0, le=MAX_HOURS)] = None,
-    since: Since = None,
-    until: Until = None,
-    as_of: Annotated[Instant | None, Query(description="The funnel as it was known at this instant.")] = None,
-) -> schemas.FunnelBody:
+def read_funnel(database: DatabaseOf, _reader: Reader, asked: AskedFunnel) -> schemas.FunnelBody:
     """How far sessions with activity in the window have come, and where the open ones stand."""
     generated_at = now_instant()
-    now = as_of if as_of is not None else generated_at
-    asked = window(hours, since, until, now)
-    stalled_before = now - stalled_after(request)
     with database.read() as connection:
-        if as_of is None:
-            found = _funnel_now(connection, asked, stalled_before)
-        else:
-            found = _funnel_then(connection, asked, stalled_before, as_of)
-    shown_until = asked.until if asked.until is not None else now
-    return schemas.FunnelBody.model_validate(
-        {
-            "window": {
-                "since": asked.since,
-                "until": shown_until,
-                "hours": round((shown_until - asked.since) / HOUR, 3),
-            },
-            "as_of": as_of,
-            "generated_at": generated_at,
-            **found,
-        }
-    )
+        found = funnel_of(connection, asked)
+    return schemas.FunnelBody.model_validate({**found, "generated_at": generated_at})
 
 
 @router.get("/sessions")
 def list_sessions(
-    request: Request,
     database: DatabaseOf,
     _reader: Reader,
-    stage: CurrentStage | None = None,
-    state: Annotated[list[State] | None, Query(description="Any of these; repeat it for several.")] = None,
-    furthest: Annotated[Stage | None, Query(description="The furthest stage is this one.")] = None,
-    reached: Annotated[
-        Stage | None, Query(description="The furthest stage is this one or a later one.")
-    ] = None,
-    failure_code: FailureCode = None,
-    domain: Text = None,
-    q: Annotated[Text, Query(description="Part of a session id or domain.")] = None,
-    since: Since = None,
-    until: Until = None,
+    asked: AskedSessions,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: str | None = None,
 ) -> schemas.SessionList:
     """The sessions behind any number of the funnel, newest activity first."""
     after = tuple(cursors.decode(cursor, int, str)) if cursor else None
-    wanted = (normalise_domain(domain) or domain) if domain else None
-    filters = queries.Filters(stage, state or (), furthest, reached, failure_code, wanted, q, since, until)
-    stalled_before = now_instant() - stalled_after(request)
     with database.read() as connection:
-        total, rows = queries.list_sessions(connection, filters, stalled_before, after, limit + 1)
+        total, rows = asked.find(connection, after, limit + 1)
     last = rows[limit - 1].session if len(rows) > limit else None
     return schemas.SessionList.model_validate(
         {
             "total": total,
-            "sessions": [answers.session_body(row, stalled_before) for row in rows[:limit]],
+            "sessions": [answers.session_body(row, asked.stalled_before) for row in rows[:limit]],
             "next_cursor": cursors.encode([last.last_event_at, last.session_id]) if last else None,
         }
     )
@@ -115,7 +69,7 @@ def read_session(
     with database.read() as connection:
         row = queries.find_session(connection, session_id)
         if as_of is not None or position is not None:
-            row = queries.session_then(connection, session_id, as_of, position)
+            row = past.session_then(connection, session_id, as_of, position)
     if row is None:
         raise unknown_session()
     now = as_of if as_of is not None else now_instant()
@@ -174,44 +128,6 @@ def timeline_body(
     }
 
 
-def stalled_after(request: Request) -> int:
-    """Microseconds of idleness after which an open session is stalled."""
-    minutes: int = request.app.state.settings.stalled_after_minutes
-    return minutes * MINUTE
-
-
 def unknown_session() -> Problem:
     """404 for a session no event told of."""
     return Problem(404, "No event of this session has come.")
-
-
-def _funnel_now(connection: Connection, asked: Window, stalled_before: int) -> dict[str, Any]:
-    counted = funnel.count(queries.funnel_rows(connection, asked), stalled_before)
-    filters = queries.Filters(states=("active", "stalled"), since=asked.since, until=asked.until)
-    _, active = queries.list_sessions(connection, filters, stalled_before, None, queries.ACTIVE_SHOWN)
-    return {
-        **funnel.as_json(counted),
-        "position": log.head(connection),
-        "failures": funnel.failures(queries.failure_codes(connection, asked)),
-        "active_sessions": [answers.session_body(row, stalled_before) for row in active],
-    }
-
-
-def _funnel_then(connection: Connection, asked: Window, stalled_before: int, as_of: int) -> dict[str, Any]:
-    known = queries.sessions_as_of(connection, asked, as_of)
-    counted = funnel.count(map(_funnel_row, known), stalled_before)
-    return {
-        **funnel.as_json(counted),
-        "position": queries.position_as_of(connection, as_of),
-        "failures": funnel.failures(funnel.open_failures(known)),
-        "active_sessions": [
-            answers.session_body(queries.SessionRow(session, None, False), stalled_before)
-            for session in funnel.newest_open(known, queries.ACTIVE_SHOWN)
-        ],
-    }
-
-
-def _funnel_row(session: Session) -> funnel.FunnelRow:
-    return funnel.FunnelRow(
-        session.last_event_at, session.current_stage or "", session.furthest_stage, tuple(session.reached)
-    )

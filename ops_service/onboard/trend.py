@@ -7,14 +7,19 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 from sqlalchemy import select
 
-from ops_service.auth.guard import DatabaseOf, Reader
+from ops_service.auth.guard import DatabaseOf, GuardedRoute, Reader
 from ops_service.onboard.windows import Instant
 from ops_service.problems import responses
 from portal_hooks.contract import STAGES
 from portal_hooks.instants import DAY, now_instant
 from projections.tables import REACHED, funnel_daily
 
-router = APIRouter(prefix="/api/v1/onboard", tags=["onboard"], responses=responses(401, 403, 422, 503))
+router = APIRouter(
+    prefix="/api/v1/onboard",
+    tags=["onboard"],
+    responses=responses(401, 403, 422, 503),
+    route_class=GuardedRoute,
+)
 
 
 class TrendDay(BaseModel):

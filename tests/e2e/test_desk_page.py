@@ -65,40 +65,9 @@ def first_number(text: str) -> int:
     return int(found[0])
 
 
-def test_asks_for_a_token_and_refuses_a_wrong_one(
-    ops: RunningOps, page: Page, page_complaints: list[str]
-) -> None:
-    page.goto(ops.url)
-    page.get_by_label("API token").fill("ops_wrong")
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("alert")).to_contain_text("does not accept this token")
-    assert [complaint for complaint in page_complaints if "401" not in complaint] == []
-    page_complaints.clear()
-    page.get_by_label("API token").fill(ops.tokens["read"])
-    page.get_by_label("API token").press("Enter")
-    expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
-
-
-def test_a_token_in_the_address_signs_in_and_leaves_the_address(desk: Page, ops: RunningOps) -> None:
-    assert ops.tokens["write"] not in desk.url
-    desk.reload()
-    expect(desk.get_by_role("heading", name="Dashboard")).to_be_visible()
-    desk.get_by_role("button", name="Sign out").click()
-    expect(desk.get_by_label("API token")).to_be_visible()
-
-
-def test_a_revoked_token_leads_back_to_the_form(
-    desk: Page, ops: RunningOps, page_complaints: list[str]
-) -> None:
-    desk.evaluate("sessionStorage.setItem('ops.token', 'ops_revoked')")
-    expect(desk.get_by_text("The token is no longer accepted")).to_be_visible()
-    assert all("401" in complaint for complaint in page_complaints)
-    page_complaints.clear()
-
-
 def test_an_empty_funnel_says_why_and_what_to_do(desk: Page, ops: RunningOps) -> None:
     funnel = desk.locator("#funnel")
-    expect(funnel).to_contain_text("No session was active in the last 48 hours")
+    expect(funnel).to_contain_text("No session was active in this window")
     expect(funnel.locator("code")).to_have_text(f"scripts/verify-funnel-webhook.sh {ops.url}")
 
 
@@ -219,7 +188,7 @@ def test_an_operator_takes_a_ticket_and_writes_a_note(desk: Page, ops: RunningOp
     expect(desk.locator(".ticket-form [role=status]")).to_have_text("Saved.")
     desk.get_by_label("New note").fill("Called the customer")
     desk.get_by_role("button", name="Add note").click()
-    expect(desk.locator(".note-note .note-body")).to_have_text("Called the customer")
+    expect(desk.locator("#notes .note-note .note-body")).to_have_text("Called the customer")
     expect(desk.get_by_label("New note")).to_have_value("")
     ticket = ops.get("/api/v1/desk/tickets/1")
     assert (ticket["status"], ticket["assignee"], ticket["tags"]) == ("in_progress", "Ana", ["dns", "vip"])

@@ -73,9 +73,9 @@ class OpsProcess:
                 end = self.log.read_text(errors="replace")[-3000:]
                 raise ServerUnavailable(f"the service is not ready (exit {self._process.poll()}):\n{end}")
             time.sleep(0.02)
-        # Under a tracer the child is the tracer.
-        [pid] = re.findall(rb"Started server process \[(\d+)\]", self.log.read_bytes())
-        self.pid = int(pid)
+        # Under a tracer the child is the tracer; several workers have a parent, which says so first.
+        started = re.findall(rb"Started (?:parent|server) process \[(\d+)\]", self.log.read_bytes())
+        self.pid = int(started[0])
 
     def end(self) -> None:
         """Whatever became of the test: leave no process behind."""
@@ -103,6 +103,7 @@ def ops_process(
     port: int | None = None,
     under: Sequence[str] = (),
     token: str | None = None,
+    workers: int = 1,
     **settings: str,
 ) -> Iterator[OpsProcess]:
     """Run the service from the moment it is ready until the block ends.
@@ -115,7 +116,17 @@ def ops_process(
     token = token or new_token(database_url)
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*under, sys.executable, "-m", "ops_service", "serve", "--port", str(port)],
+            [
+                *under,
+                sys.executable,
+                "-m",
+                "ops_service",
+                "serve",
+                "--port",
+                str(port),
+                "--workers",
+                str(workers),
+            ],
             env=_environment(database_url, settings),
             cwd=folder,
             stdin=subprocess.DEVNULL,

@@ -29,6 +29,7 @@ from tests.running_ops import RunningOps, event, running_ops
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 OPEN_TO_ALL = {"/healthz", "/readyz", "/metrics"}
+SIGNING_IN = ("/api/v1/auth/sign-in", "/api/v1/auth/link")
 
 
 @pytest.fixture
@@ -48,7 +49,14 @@ def operations(ops: RunningOps) -> list[APIOperation[Any, Any, Any, Any]]:
     found = [result.ok() for result in results if isinstance(result, Ok)]
     assert len(found) == len(results)
     assert len(found) > 15
-    return [operation for operation in found if not operation.path.endswith("/stream")]
+    # Revoking tokens, the run would sooner or later revoke its own.
+    ends_the_run = {("DELETE", "/api/v1/tokens/{token_id}")}
+    return [
+        operation
+        for operation in found
+        if not operation.path.endswith("/stream")
+        and (operation.method.upper(), operation.path) not in ends_the_run
+    ]
 
 
 def check(case: Case[Any], response: Response) -> None:
@@ -112,5 +120,5 @@ def test_without_a_token_nothing_is_told(ops: RunningOps) -> None:
     everything.run()
     for label, statuses in everything.statuses.items():
         path = label.split(" ")[1]
-        if path not in OPEN_TO_ALL and not path.startswith("/api/v1/webhooks/"):
-            assert statuses.keys() <= {400, 401, 422}, label
+        if path not in OPEN_TO_ALL and not path.startswith(("/api/v1/webhooks/", *SIGNING_IN)):
+            assert statuses.keys() <= {401}, label

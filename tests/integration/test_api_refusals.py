@@ -14,6 +14,7 @@ SESSIONS = "/api/v1/onboard/sessions"
 EVENTS = "/api/v1/events"
 TICKETS = "/api/v1/desk/tickets"
 REJECTED = "/api/v1/rejected-deliveries"
+FILES = [f"{path}.csv" for path in (FUNNEL, SESSIONS, EVENTS, TICKETS)]
 
 READS = [
     FUNNEL,
@@ -26,6 +27,7 @@ READS = [
     TICKETS,
     f"{TICKETS}/1",
     REJECTED,
+    *FILES,
 ]
 WRITES = [("PATCH", f"{TICKETS}/1"), ("POST", f"{TICKETS}/1/notes")]
 
@@ -114,6 +116,8 @@ BAD_PARAMETERS: dict[str, list[dict[str, str]]] = {
         {"reached": "failed"},
         {"domain": "x" * 254},
         {"q": "a\0b"},
+        {"order": "sideways"},
+        {"began_since": "x"},
         *({"limit": text} for text in ("0", "501", "-1", "x", "9" * 5000, "1.5")),
     ],
     EVENTS: [
@@ -125,6 +129,7 @@ BAD_PARAMETERS: dict[str, list[dict[str, str]]] = {
     TICKETS: [
         {"status": "lost"},
         {"stage": "lost"},
+        {"state": "lost"},
         *({name: "a\0b"} for name in ("tag", "assignee", "q")),
         {"limit": "501"},
     ],
@@ -178,11 +183,18 @@ HOSTILE = [
 ]
 PARAMETERS = {
     FUNNEL: ["hours", "since", "until", "as_of"],
-    SESSIONS: ["stage", "state", "furthest", "reached", "domain", "q", "since", "until", "limit", "cursor"],
+    SESSIONS: [
+        *("stage", "state", "furthest", "reached", "failure_code", "domain", "q", "since", "until"),
+        *("began_since", "began_until", "as_of", "order", "limit", "cursor"),
+    ],
     f"{SESSIONS}/s1/timeline": ["limit", "cursor"],
     EVENTS: ["session_id", "event_type", "source", "since", "until", "after", "order", "limit"],
-    TICKETS: ["status", "stage", "tag", "assignee", "q", "limit", "cursor"],
+    TICKETS: ["status", "stage", "state", "tag", "assignee", "q", "limit", "cursor"],
     REJECTED: ["source", "limit", "cursor"],
+}
+PARAMETERS |= {
+    f"{path}.csv": [name for name in PARAMETERS[path] if name not in ("limit", "cursor", "after")]
+    for path in (FUNNEL, SESSIONS, EVENTS, TICKETS)
 }
 
 

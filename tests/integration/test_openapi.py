@@ -97,7 +97,7 @@ def test_answers_are_what_the_document_says(ops: RunningOps) -> None:
     known = {"session_id": "s1", "position": "1", "ticket_id": "1"}
     for name, operation in operations(document):
         method, path = name.split()
-        if method != "GET":
+        if method != "GET" or path.endswith("/stream"):  # which does not end
             continue
         answer = ops.http.get(path.format(**known))
         described = operation["responses"].get(str(answer.status_code))

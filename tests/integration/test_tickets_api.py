@@ -202,3 +202,33 @@ def test_pages_have_no_gap_and_no_repeat(filled: RunningOps) -> None:
         seen += [each["session_id"] for each in page["tickets"]]
         cursor = page["next_cursor"]
     assert seen == ["S-3", "s2", "s1"]
+
+
+def test_a_ticket_says_since_when_its_session_stands_where_it_stands(ops: RunningOps) -> None:
+    times = [f"2026-06-08T12:0{minute}:00.000000Z" for minute in range(3)]
+    for at, kind in zip(times, ("dns.applied", "account.created", "onboarding.failed"), strict=True):
+        assert ops.send(event(kind, "s1", occurred_at=at)).status_code == 201
+    assert detail(ops, "s1")["stage_since"] == times[2]
+    assert ops.send(event("account.created", "s2", occurred_at=times[1])).status_code == 201
+    assert ops.send(event("domain.validated", "s2", occurred_at=times[2])).status_code == 201
+    assert detail(ops, "s2")["stage_since"] == times[1]
+
+
+def test_tickets_by_state_and_without_anybody(ops: RunningOps) -> None:
+    old = "2026-06-08T12:00:00Z"
+    ticket_of(ops, "idle", "account.created", occurred_at=old)
+    ticket_of(ops, "working", "account.created")
+    taken = ticket_of(ops, "broken", "onboarding.failed")
+    assert patch(ops, taken, assignee="Ana").status_code == 200
+
+    def found(**params: Any) -> set[str]:
+        answer = ops.get(TICKETS, **params)
+        assert answer["total"] == len(answer["tickets"])
+        return {ticket["session_id"] for ticket in answer["tickets"]}
+
+    assert found(state="stalled") == {"idle"}
+    assert found(state=["stalled", "failed"]) == {"idle", "broken"}
+    assert found(assignee="") == {"idle", "working"}
+    assert found(assignee="Ana") == {"broken"}
+    stalled = {ticket["session_id"]: ticket["stalled"] for ticket in ops.get(TICKETS)["tickets"]}
+    assert stalled == {"idle": True, "working": False, "broken": False}

@@ -1,6 +1,6 @@
 """Every number of the funnel is the total of the list it opens, and both are what the oracle counts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -9,11 +9,13 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
-from ops_service.onboard import funnel, queries
+from ops_service.onboard import funnel, past, queries
 from ops_service.onboard.funnel import Funnel
-from ops_service.onboard.queries import Filters
+from ops_service.onboard.queries import Filters, Place
+from ops_service.onboard.questions import FunnelQuestion, funnel_of
 from ops_service.onboard.windows import Window
-from portal_hooks.instants import HOUR, MINUTE
+from portal_hooks.contract import STAGES
+from portal_hooks.instants import DAY, HOUR, MINUTE
 from projections.database import Database
 from projections.log import LOG
 from projections.projector import project
@@ -40,6 +42,8 @@ INSTANTS = [
     NOW + 4 * MINUTE,
 ]
 
+ALL = Filters(since=SINCE)
+
 History = list[oracle.OracleEvent]
 
 window_histories = histories(st.sampled_from(INSTANTS), ["a", "b", "c", "d", "e", "f", "g"], max_size=24)
@@ -52,8 +56,9 @@ def test_each_number_is_the_total_of_the_list_it_opens(database: Database, histo
     with database.read() as connection:
         counted = funnel_now(connection)
         codes = queries.failure_codes(connection, Window(SINCE, None))
-        for filters, number in (*numbers(counted), *failure_numbers(codes)):
-            total, rows = queries.list_sessions(connection, filters, STALLED_BEFORE, None, 1000)
+        for filters, number in (*numbers(counted, ALL), *failure_numbers(codes, ALL)):
+            rows = queries.list_sessions(connection, filters, STALLED_BEFORE, Place(), 1000)
+            total = queries.count_sessions(connection, filters, STALLED_BEFORE)
             assert total == len(rows) == number, filters
 
 
@@ -81,9 +86,13 @@ def test_a_past_funnel_counts_what_had_been_received_by_then(
     since, stalled_before = as_of - hours * HOUR, as_of - HOUR
     wanted = oracle.funnel(list(by_session(known).values()), since, stalled_before)
     with database.read() as connection:
-        sessions = queries.sessions_as_of(connection, Window(since, None), as_of)
+        sessions = [
+            session
+            for session in past.sessions_as_of(connection, Window(since, None), as_of)
+            if session.current_stage is not None
+        ]
         log = connection.execute(select(LOG.position, LOG.received_at)).all()
-        assert queries.position_as_of(connection, as_of) == max(
+        assert past.position_as_of(connection, as_of) == max(
             (position for position, received_at in log if received_at <= as_of), default=0
         )
     rows = [
@@ -97,22 +106,83 @@ def test_a_past_funnel_counts_what_had_been_received_by_then(
 
 
 @examples(parent=one_database, max_examples=30)
-@given(window_histories, st.integers(1, 3))
+@given(window_histories, st.sampled_from(INSTANTS), st.sampled_from([None, *INSTANTS]))
+def test_each_number_of_a_custom_window_is_the_total_of_its_list(
+    database: Database, history: History, since: int, until: int | None
+) -> None:
+    fill(database, history)
+    inside, window = Filters(since=since, until=until), Window(since, until)
+    with database.read() as connection:
+        counted = funnel.count(queries.funnel_rows(connection, window), STALLED_BEFORE)
+        codes = queries.failure_codes(connection, window)
+        for filters, number in (*numbers(counted, inside), *failure_numbers(codes, inside)):
+            assert queries.count_sessions(connection, filters, STALLED_BEFORE) == number, filters
+
+
+@examples(parent=one_database, max_examples=60)
+@given(window_histories, st.sampled_from(INSTANTS), st.none() | st.sampled_from(INSTANTS))
+def test_each_number_of_a_past_funnel_is_the_total_of_its_list(
+    database: Database, history: History, as_of: int, until: int | None
+) -> None:
+    fill(database, history)
+    inside, stalled_before = Filters(since=SINCE, until=until), as_of - HOUR
+    with database.read() as connection:
+        window = Window(SINCE, until)
+        asked = FunnelQuestion(window, as_of, as_of, stalled_before)
+        answer = funnel_of(connection, asked)
+        codes = {each["code"]: each["count"] for each in answer["failures"]}
+        steps = [funnel.Step(**step) for step in answer["steps"]]
+        counted = Funnel(answer["stages"], answer["total"], steps, answer["active_total"])
+        for filters, number in (*numbers(counted, inside), *failure_numbers(codes, inside)):
+            total, rows = past.list_sessions(connection, filters, stalled_before, as_of, Place())
+            assert total == len(rows) == number, filters
+
+
+FILTER_VALUES: dict[str, list[Any]] = {
+    "domain": ["acme.pt"],
+    "q": ["A", "acme", "e"],
+    "began_since": INSTANTS,
+    "began_until": INSTANTS,
+    "stage": [*STAGES, "failed"],
+    "reached": [*STAGES],
+    "furthest": [*STAGES],
+}
+one_filter = st.one_of(
+    *(st.fixed_dictionaries({name: st.sampled_from(values)}) for name, values in FILTER_VALUES.items())
+)
+
+
+@examples(parent=one_database, max_examples=80)
+@given(window_histories, st.data())
+def test_a_past_list_of_this_moment_is_the_live_one(
+    database: Database, history: History, data: st.DataObject
+) -> None:
+    fill(database, history)
+    filters = Filters(since=SINCE - DAY, **data.draw(one_filter))
+    place = Place(None, data.draw(st.booleans()))
+    with database.read() as connection:
+        live = queries.list_sessions(connection, filters, STALLED_BEFORE, place, 1000)
+        _, then = past.list_sessions(connection, filters, STALLED_BEFORE, NOW + DAY, place)
+    assert [row.session for row in then] == [row.session for row in live]
+
+
+@examples(parent=one_database, max_examples=30)
+@given(window_histories, st.integers(1, 3), st.booleans())
 def test_pages_are_the_whole_list_without_gap_or_repeat(
-    database: Database, history: History, limit: int
+    database: Database, history: History, limit: int, newest_first: bool
 ) -> None:
     fill(database, history)
     filters = Filters(since=SINCE)
     with database.read() as connection:
-        _, whole = queries.list_sessions(connection, filters, STALLED_BEFORE, None, 1000)
+        whole = queries.list_sessions(connection, filters, STALLED_BEFORE, Place(None, newest_first), 1000)
         paged: list[queries.SessionRow] = []
-        after = None
-        while page := queries.list_sessions(connection, filters, STALLED_BEFORE, after, limit)[1]:
+        place = Place(None, newest_first)
+        while page := queries.list_sessions(connection, filters, STALLED_BEFORE, place, limit):
             paged += page
-            after = (page[-1].session.last_event_at, page[-1].session.session_id)
+            place = Place((page[-1].session.last_event_at, page[-1].session.session_id), newest_first)
     assert paged == whole
     keys = [(row.session.last_event_at, row.session.session_id) for row in whole]
-    assert keys == sorted(keys, reverse=True)
+    assert keys == sorted(keys, reverse=newest_first)
 
 
 @pytest.mark.parametrize("until", [STALLED_BEFORE, NOW])
@@ -123,28 +193,28 @@ def test_the_window_s_end_is_not_in_it(database: Database, until: int) -> None:
     with database.read() as connection:
         rows = queries.funnel_rows(connection, Window(SINCE, until))
         assert facts(funnel.count(rows, STALLED_BEFORE), {}) == wanted
-        total, _ = queries.list_sessions(connection, Filters(since=SINCE, until=until), 0, None, 10)
+        total = queries.count_sessions(connection, Filters(since=SINCE, until=until), 0)
     assert wanted["total"] == total == 1
 
 
-def numbers(counted: Funnel) -> Iterable[tuple[Filters, int]]:
+def numbers(counted: Funnel, inside: Filters) -> Iterable[tuple[Filters, int]]:
     """Each number and the query that the desk opens it with."""
     in_progress = ("active", "stalled")
-    yield Filters(reached="started", since=SINCE), counted.total
-    yield Filters(states=("completed", "failed", *in_progress), since=SINCE), counted.total
-    yield Filters(states=in_progress, since=SINCE), counted.active_total
+    yield inside._replace(reached="started"), counted.total
+    yield inside._replace(states=("completed", "failed", *in_progress)), counted.total
+    yield inside._replace(states=in_progress), counted.active_total
     for stage, number in counted.stages.items():
-        yield Filters(stage=stage, since=SINCE), number
+        yield inside._replace(stage=stage), number
     for step in counted.steps:
-        yield Filters(reached=step.stage, since=SINCE), step.reached
+        yield inside._replace(reached=step.stage), step.reached
         for state in funnel.OUTCOMES:
-            yield Filters(states=(state,), furthest=step.stage, since=SINCE), getattr(step, state)
+            yield inside._replace(states=(state,), furthest=step.stage), getattr(step, state)
 
 
-def failure_numbers(codes: dict[str | None, int]) -> Iterable[tuple[Filters, int]]:
+def failure_numbers(codes: Mapping[str | None, int], inside: Filters) -> Iterable[tuple[Filters, int]]:
     """Failures by code; an empty code asks for those that gave none."""
     for code, number in codes.items():
-        yield Filters(states=("failed",), failure_code=code or "", since=SINCE), number
+        yield inside._replace(states=("failed",), failure_code=code or ""), number
 
 
 def funnel_now(connection: Connection) -> Funnel:

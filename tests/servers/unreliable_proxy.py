@@ -1,4 +1,4 @@
-"""Stands between a portal and a real Ops, and spoils a share of the requests in the ways networks do."""
+"""Stands between a client and a real Ops, and spoils requests or the line itself in the ways networks do."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -77,3 +79,69 @@ def unreliable_proxy(target: str, seed: int) -> Iterator[Proxy]:
         thread.join()
         server.server_close()
         client.close()
+
+
+class Line:
+    """A line that forwards bytes, until it is cut: then no connection stands and none is answered."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.is_cut = False
+        self._ends: set[socket.socket] = set()
+
+    def cut(self) -> None:
+        """Break everything that is connected."""
+        self.is_cut = True
+        for end in list(self._ends):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def mend(self) -> None:
+        """New connections are answered again."""
+        self.is_cut = False
+
+    def carry(self, near: socket.socket, target: tuple[str, int]) -> None:
+        """Forward both ways until either end closes."""
+        if self.is_cut:
+            return
+        with socket.create_connection(target) as far:
+            self._ends |= {near, far}
+            back = threading.Thread(target=_pump, args=(far, near), daemon=True)
+            back.start()
+            _pump(near, far)
+            back.join()
+            self._ends -= {near, far}
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+    for end in (source, sink):
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def severable_line(target: str) -> Iterator[Line]:
+    """A line to the service at `target`, on loopback, until the block ends."""
+    address = urlsplit(target)
+    far = (address.hostname or "", address.port or 80)
+
+    class Handler(BaseRequestHandler):
+        def handle(self) -> None:
+            line.carry(self.request, far)
+
+    class Server(ThreadingTCPServer):
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        line = Line(server.server_address[1])
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield line
+        finally:
+            line.cut()
+            server.shutdown()
+            thread.join()

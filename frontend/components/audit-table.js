@@ -1,0 +1,27 @@
+// The audit log as rows.
+import { name, t } from "../i18n/catalog.js";
+import { h } from "../lib/dom.js";
+import { NOTHING } from "../lib/format.js";
+import { table } from "./table.js";
+import { timeWithAge } from "./time.js";
+
+export function auditTable(lines) {
+  return table({ caption: t("audit.title"), rows: lines, keyOf: (row) => row.id, columns: [
+    { label: t("audit.when"), cell: (row) => timeWithAge(row.at) },
+    { label: t("audit.who"), cell: (row) => [who(row), row.address ? h("span", { class: "id" }, row.address) : null] },
+    { label: t("audit.what"), cell: (row) => name("audit", row.action) },
+    { label: t("audit.subject"), cell: (row) => [on(row.subject),
+      row.detail ? h("bdi", { class: "id" }, row.detail) : null] },
+  ] });
+}
+
+// "ticket 7": the kind is said in the operator's language.
+function on(subject) {
+  if (subject === null) return NOTHING;
+  const [kind, ...rest] = subject.split(" ");
+  return [name("audit.on", kind), " ", h("bdi", {}, rest.join(" "))];
+}
+
+function who({ actor, actor_kind: kind }) {
+  return kind === "user" ? h("bdi", {}, actor) : [t(`audit.${kind}`), kind === "token" ? [" ", h("bdi", {}, actor)] : null];
+}

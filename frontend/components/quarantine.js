@@ -1,0 +1,52 @@
+// Events the projection could not read, with the error and a way to try them again.
+import { api } from "../api.js";
+import { plural, t } from "../i18n/catalog.js";
+import { h } from "../lib/dom.js";
+import { may } from "../lib/account.js";
+import { eventAddress, sessionAddress } from "../lib/stages.js";
+import { empty, explainRefusal } from "./card.js";
+import { pager, totalLine } from "./pager.js";
+import { table } from "./table.js";
+import { timeWithAge } from "./time.js";
+
+/** Holds the outcome of the last retry; `reload` fetches the list and the counts anew. */
+export function quarantineList({ draw, reload, query }) {
+  const state = { message: null, failed: false, trying: false };
+
+  async function retry(session) {
+    if (state.trying) return;
+    state.trying = true;
+    try {
+      const { still_quarantined: left } = await api.retryQuarantined(session);
+      Object.assign(state, { message: plural("quarantine.left", left), failed: left > 0 });
+    } catch (error) {
+      Object.assign(state, { message: explainRefusal(error), failed: true });
+    }
+    state.trying = false;
+    await reload();
+    draw();
+  }
+
+  return (data) => [
+    data.total === 0 ? empty(t("quarantine.empty")) : [
+      totalLine("events", data.total),
+      table({ caption: t("quarantine.title"), columns: columns(retry), rows: data.events, keyOf: (row) => row.position }),
+      pager({ path: "/health", query, answer: data, shown: data.events.length, parameter: "quarantined" }),
+      may("write") ? h("div", { class: "buttons" }, h("button", { type: "button", onclick: () => retry() }, t("quarantine.retry-all"))) : null,
+    ],
+    h("p", { class: state.failed ? "message message-bad" : "message", role: "status" }, state.message),
+  ];
+}
+
+function columns(retry) {
+  return [
+    { label: t("event.one"), cell: (row) => h("a", { class: "strong", href: eventAddress(row.position) },
+      `#${row.position} ${row.event_type}`) },
+    { label: t("session.one"), cell: (row) => h("a", { href: sessionAddress(row.session_id) }, h("bdi", {}, row.session_id)) },
+    { label: t("quarantine.error"), cell: (row) => h("bdi", { class: "clip" }, row.error) },
+    { label: t("quarantine.since"), cell: (row) => timeWithAge(row.quarantined_at) },
+    may("write") && { label: t("quarantine.action"), cell: (row) => h("button", { type: "button", class: "quiet",
+      "aria-label": t("quarantine.retry-one", { session: row.session_id }), onclick: () => retry(row.session_id) },
+    t("quarantine.retry")) },
+  ].filter(Boolean);
+}

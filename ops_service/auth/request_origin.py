@@ -1,0 +1,46 @@
+"""Where a request comes from: whose address, over which scheme, from whose page."""
+
+from urllib.parse import urlsplit
+
+from fastapi import Request
+
+from ops_service.ingress.networks import caller_address, is_allowed
+
+
+def address_of(request: Request) -> str | None:
+    """The caller's address; behind trusted proxies the one they forward."""
+    forwarded = [value for name, value in request.scope["headers"] if name == b"x-forwarded-for"]
+    address = caller_address(_peer(request), forwarded, request.app.state.settings.trusted_proxies)
+    return str(address) if address else None
+
+
+def is_https(request: Request) -> bool:
+    """True when the browser speaks TLS, to us or to a trusted proxy."""
+    return request.url.scheme == "https" or _forwarded(request, "x-forwarded-proto") == "https"
+
+
+def is_from_our_page(request: Request) -> bool | None:
+    """True for a request of our own page, False for another site's, None when the client does not say.
+
+    Browsers say Sec-Fetch-Site to https and localhost only, and Origin with every unsafe method.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    origin = request.headers.get("origin")
+    if origin is None:
+        return None
+    ours = _forwarded(request, "x-forwarded-host") or request.headers.get("host", "")
+    return urlsplit(origin).netloc.lower() == ours.lower() != ""
+
+
+def _forwarded(request: Request, header: str) -> str | None:
+    """The header's value, where a trusted proxy sent it."""
+    proxies = request.app.state.settings.trusted_proxies
+    if not is_allowed(caller_address(_peer(request), (), ()), proxies):
+        return None
+    return request.headers.get(header)
+
+
+def _peer(request: Request) -> str:
+    return request.client.host if request.client else ""

@@ -1,0 +1,133 @@
+"""ops-service user: operators, from the server's own shell. Also the way back in when nobody can sign in."""
+
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy import Connection, Row
+
+from ops_service.auth import audit, links, passwords, sessions, users
+from ops_service.auth.principals import ROLES, SERVER
+from ops_service.settings import Settings, load
+from portal_hooks.instants import now_instant
+from projections.database import Database
+from projections.migrate import upgrade
+
+app = typer.Typer(no_args_is_help=True, help="Operators.")
+
+Name = Annotated[str, typer.Argument(help="The name the operator signs in with.")]
+Role = Annotated[str, typer.Option(help="viewer reads, agent works on tickets, admin manages people.")]
+Ask = Annotated[
+    bool, typer.Option("--password", help="Ask for the password (or read it from stdin) instead of a link.")
+]
+
+
+@app.command("create")
+def create(name: Name, role: Role = "viewer", password: Ask = False) -> None:
+    """Add an operator and print the one-time link to hand over."""
+    if role not in ROLES:
+        raise typer.BadParameter("--role is one of viewer, agent, admin")
+    name = users.canonical_name(name)
+    if not users.NAME.fullmatch(name):
+        raise typer.BadParameter(f"a name is {users.NAME_RULE}")
+    password_hash = _ask() if password else None
+    with _writing() as (connection, settings):
+        users.create(connection, name, role, SERVER, now_instant())
+        _let_in(connection, settings, _named(connection, name), password_hash)
+
+
+@app.command("passwd")
+def passwd(name: Name, password: Ask = False) -> None:
+    """Print a one-time link with which the operator chooses a new password."""
+    password_hash = _ask() if password else None
+    with _writing() as (connection, settings):
+        _let_in(connection, settings, _named(connection, name), password_hash)
+
+
+@app.command("list")
+def list_users() -> None:
+    """Who may sign in."""
+    with _writing() as (connection, _settings):
+        rows = users.list_all(connection, now_instant())
+    if not rows:
+        print("There are no users yet: ops-service user create NAME --role admin")
+    for row in rows:
+        state = "disabled" if row.disabled_at else "" if row.password_hash else "invited"
+        print(f"{row.name:<24} {row.role:<8} {state}".rstrip())
+
+
+@app.command("role")
+def change_role(name: Name, role: Annotated[str, typer.Argument(help="viewer, agent or admin")]) -> None:
+    """Change what an operator may do."""
+    if role not in ROLES:
+        raise typer.BadParameter("a role is one of viewer, agent, admin")
+    with _writing() as (connection, _settings):
+        users.set_role(connection, _named(connection, name), role, SERVER)
+
+
+@app.command("disable")
+def disable(name: Name) -> None:
+    """Shut an operator out at once, in every browser."""
+    with _writing() as (connection, _settings):
+        users.set_disabled(connection, _named(connection, name), True, SERVER, now_instant())
+    print(f"{users.canonical_name(name)} is disabled and signed out everywhere.")
+
+
+@app.command("enable")
+def enable(name: Name) -> None:
+    """Let a disabled operator in again."""
+    with _writing() as (connection, _settings):
+        users.set_disabled(connection, _named(connection, name), False, SERVER, now_instant())
+
+
+@app.command("sign-out")
+def sign_out(name: Name) -> None:
+    """End all sessions of an operator."""
+    with _writing() as (connection, _settings):
+        user = _named(connection, name)
+        ended = sessions.end_all(connection, user.id)
+        audit.record(connection, SERVER, "sessions_ended", f"user {user.name}", str(ended))
+    print(f"{ended} sessions ended.")
+
+
+@contextmanager
+def _writing() -> Iterator[tuple[Connection, Settings]]:
+    settings = load()
+    upgrade(settings.database_url)
+    database = Database(settings.database_url)
+    try:
+        with database.write() as connection:
+            yield connection, settings
+    finally:
+        database.dispose()
+
+
+def _named(connection: Connection, name: str) -> Row[Any]:
+    user = users.named(connection, users.canonical_name(name))
+    if user is None:
+        raise users.NoSuchUser(f"there is no user {users.canonical_name(name)}; see `ops-service user list`")
+    return user
+
+
+def _let_in(connection: Connection, settings: Settings, user: Row[Any], password_hash: str | None) -> None:
+    if password_hash is not None:
+        users.set_password(connection, user, password_hash)
+        audit.record(connection, SERVER, "password_set", f"user {user.name}")
+        return
+    secret = users.invite(connection, user, SERVER, now_instant())
+    host = socket.gethostname() if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+    print(links.address_of(f"http://{host}:{settings.port}", secret))
+    print(f"Valid once, for 24 hours. {user.name} chooses a password there.", file=sys.stderr)
+
+
+def _ask() -> str:
+    if sys.stdin.isatty():
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    else:
+        password = sys.stdin.readline().rstrip("\n")
+    if not passwords.MIN_LENGTH <= len(password) <= passwords.MAX_LENGTH:
+        raise typer.BadParameter(f"a password has at least {passwords.MIN_LENGTH} characters")
+    return passwords.hash_password(password)

@@ -1,0 +1,1 @@
+"""The live view: what was written, told as server-sent events."""

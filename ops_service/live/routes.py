@@ -1,0 +1,66 @@
+"""GET /api/v1/stream."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request
+
+from ops_service.auth.guard import GuardedRoute, Reader
+from ops_service.live.feed import Feed, TooManyStreams
+from ops_service.live.stream import Stream, StreamResponse
+from ops_service.problems import responses, unavailable
+from ops_service.server import CONNECTION
+
+router = APIRouter(
+    prefix="/api/v1/stream",
+    tags=["live"],
+    responses=responses(401, 403, 422, 503),
+    route_class=GuardedRoute,
+)
+
+Position = Annotated[
+    int | None, Query(ge=0, le=2**63 - 1, description="As Last-Event-ID, for a first request.")
+]
+LastEventId = Annotated[
+    int | None,
+    Header(ge=0, le=2**63 - 1, description="The id of the last message that came; counts before `after`."),
+]
+
+
+@router.get("", status_code=200, response_class=StreamResponse)
+async def stream(
+    request: Request, _reader: Reader, after: Position = None, last_event_id: LastEventId = None
+) -> StreamResponse:
+    """What is written from now on, as server-sent events; after a cut, from where the client had come.
+
+    - `event`: an event of the log; its id is the position. Data: `position`, `event_id`, `event_type`,
+      `session_id`, `domain`. In the log's order, without gap or repeat.
+    - `ticket`: an operator changed a ticket or wrote a note. Data: `ticket_id`, `session_id`.
+    - `service`: what the health page shows has changed. Data: `changed`, of `rebuilt`, `verified`,
+      `quarantined`, `rejected`.
+    - `resync`: load anew what you show; the stream goes on from its id. Data: `position` and `reason`:
+      `start` (no position was given), `gap` (more than 1,000 events were missed: `/api/v1/events?after=` has
+      them), `ahead` (the log is shorter than the position given).
+
+    `ticket` and `service` have no id and are not repeated after a cut: load anew what depends on them. A
+    comment comes every 15 seconds. The stream ends after a minute at most, so that a revoked credential ends
+    it; come again with the last id.
+    """
+    feed: Feed = request.app.state.feed
+    _end_at_shutdown(request, feed)
+    try:
+        feed.enter()
+    except TooManyStreams:
+        raise unavailable("Too many streams are open; try again, or ask at intervals.") from None
+    try:
+        opening = await feed.opening(after if last_event_id is None else last_event_id)
+    except BaseException:
+        feed.leave()
+        raise
+    return StreamResponse(feed, Stream(feed, opening).frames())
+
+
+def _end_at_shutdown(request: Request, feed: Feed) -> None:
+    """Have the server end the streams when it begins to stop: it waits for them before it tells the app."""
+    extension = request.scope.get("extensions", {}).get(CONNECTION)
+    if extension is not None:
+        extension["http"].on_shutdown = feed.stop

@@ -1,0 +1,33 @@
+"""Names each request, so that an error on the screen can be found in the log."""
+
+import logging
+import secrets
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+logger = logging.getLogger(__name__)
+
+HEADER: Final = b"x-request-id"
+
+
+class RequestId:
+    """Sends `X-Request-Id` with every answer and logs the id of each that is the service's fault."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = secrets.token_hex(8)
+
+        async def send_named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (HEADER, request_id.encode())]
+                if message["status"] >= 500:
+                    logger.error("request %s was answered with %s", request_id, message["status"])
+            await send(message)
+
+        await self._app(scope, receive, send_named)

@@ -1,0 +1,117 @@
+"""Managing people: by the API and from the server's shell; there is always a way back in."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy.engine import make_url
+
+from tests.people import PASSWORD, add_user, browser, sign_in
+from tests.running_ops import RunningOps
+
+ROOT = Path(__file__).resolve().parents[2]
+USERS = "/api/v1/users"
+
+
+def command(ops: RunningOps, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+    """`ops-service user …` on the same database."""
+    url = make_url(ops.app.state.settings.database_url).render_as_string(hide_password=False)
+    return subprocess.run(
+        [sys.executable, "-m", "ops_service", "user", *arguments],
+        cwd=ROOT,
+        env={"OPS_DATABASE_URL": url, "PATH": "/usr/bin:/bin", "TERM": "dumb"},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_there_is_no_default_account(ops: RunningOps) -> None:
+    assert ops.get(USERS) == {"users": []}
+    with browser(ops) as client:
+        for name in ("admin", "root", "ops", "operator"):
+            assert sign_in(client, name, name).status_code == 401
+
+
+def test_the_last_administrator_stays(ops: RunningOps) -> None:
+    only = add_user(ops, "ana", "admin")
+    add_user(ops, "rui", "agent")
+    ops.http.post(USERS, json={"name": "invited", "role": "admin"})
+    for change in ({"role": "viewer"}, {"disabled": True}):
+        answer = ops.http.patch(f"{USERS}/{only}", json=change)
+        assert answer.status_code == 409
+        assert "last administrator" in answer.json()["detail"]
+    add_user(ops, "eva", "admin")
+    assert ops.http.patch(f"{USERS}/{only}", json={"disabled": True}).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["", " ", "a b", "ana/x", "x" * 65, "ána", "a\x00", "-ana"])
+def test_a_name_that_none_can_have(ops: RunningOps, name: str) -> None:
+    assert ops.http.post(USERS, json={"name": name}).status_code == 422
+
+
+def test_a_name_is_taken_in_any_spelling(ops: RunningOps) -> None:
+    assert ops.http.post(USERS, json={"name": "Ana"}).status_code == 201
+    assert ops.http.post(USERS, json={"name": " ana "}).status_code == 409
+
+
+def test_the_list_says_how_each_stands(ops: RunningOps) -> None:
+    add_user(ops, "ana", "admin")
+    ops.http.post(USERS, json={"name": "rui"})
+    with browser(ops) as client:
+        sign_in(client, "ana")
+    shown = [(row["name"], row["role"], row["state"], row["sessions"]) for row in ops.get(USERS)["users"]]
+    assert shown == [("ana", "admin", "active", 1), ("rui", "viewer", "invited", 0)]
+    assert "argon2" not in repr(ops.get(USERS))
+
+
+def test_a_token_is_shown_once_and_works_until_it_is_revoked(ops: RunningOps) -> None:
+    token = ops.http.post("/api/v1/tokens", json={"name": "wall"}).json()["token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    listed = ops.get("/api/v1/tokens")["tokens"]
+    assert token not in repr(listed)
+    assert httpx.get(f"{ops.url}/api/v1/events", headers=headers).status_code == 200
+    token_id = next(row["id"] for row in listed if row["name"] == "wall")
+    assert ops.http.delete(f"/api/v1/tokens/{token_id}").status_code == 204
+    assert ops.http.delete(f"/api/v1/tokens/{token_id}").status_code == 404
+    assert httpx.get(f"{ops.url}/api/v1/events", headers=headers).status_code == 401
+
+
+def test_the_shell_makes_users_lists_and_disables_them(ops: RunningOps) -> None:
+    made = command(ops, "create", "Ana", "--role", "admin")
+    assert made.returncode == 0, made.stderr
+    link = made.stdout.strip()
+    assert "/#/welcome/" in link
+    with browser(ops) as client:
+        body = {"link": link.rpartition("/")[2], "password": PASSWORD}
+        assert client.post("/api/v1/auth/link/redeem", json=body).status_code == 200
+        assert command(ops, "list").stdout.split() == ["ana", "admin"]
+        refused = command(ops, "disable", "ana")
+        assert (refused.returncode, "last administrator" in refused.stderr) == (2, True)
+        assert (
+            command(ops, "create", "eva", "--role", "admin", "--password", stdin=f"{PASSWORD}\n").returncode
+            == 0
+        )
+        assert command(ops, "disable", "ana").returncode == 0
+        assert client.get("/api/v1/auth/me").status_code == 401
+        assert sign_in(client, "eva").status_code == 200
+
+
+def test_the_shell_brings_back_who_forgot_the_password(ops: RunningOps) -> None:
+    add_user(ops, "ana", "admin")
+    assert command(ops, "passwd", "ana", "--password", stdin="short\n").returncode == 2
+    assert command(ops, "passwd", "ana", "--password", stdin="a quite new one\n").returncode == 0
+    with browser(ops) as client:
+        assert sign_in(client, "ana").status_code == 401
+        assert sign_in(client, "ana", "a quite new one").status_code == 200
+
+
+def test_the_shell_says_what_is_wrong(ops: RunningOps) -> None:
+    for arguments in (("passwd", "nobody"), ("create", "a b"), ("create", "ana", "--role", "king")):
+        answer = command(ops, *arguments)
+        assert answer.returncode == 2
+        assert "Traceback" not in answer.stderr
