@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pysqlite3 import dbapi2 as sqlite
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, Select, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -26,6 +26,9 @@ COMMITS: Final = "ops_commits"
 _BEGIN_WRITE: Final = text(f"SELECT pg_advisory_xact_lock(:key), pg_notify('{COMMITS}', '')")
 
 BUSY_TIMEOUT_MS: Final = 5_000
+
+_CACHE_KIB: Final = 32_768
+_SCAN_CACHE_KIB: Final = 2_048
 
 # The WAL-reset bug can corrupt a database; fixed in these releases (sqlite.org/wal.html).
 _SAFE_SQLITE: Final = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
@@ -78,6 +81,19 @@ class Database:
         """
         with _translated(), self._reader.begin() as connection:
             yield connection
+
+    @contextmanager
+    def scan(self) -> Iterator[Connection]:
+        """Like `read()`, for going once through much: pages kept for later would only push out others."""
+        with self.read() as connection:
+            if not self.is_sqlite:
+                yield connection
+                return
+            connection.exec_driver_sql(f"PRAGMA cache_size = {-_SCAN_CACHE_KIB}")
+            try:
+                yield connection
+            finally:
+                connection.exec_driver_sql(f"PRAGMA cache_size = {-_CACHE_KIB}")
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -174,6 +190,12 @@ def _sqlite_cursor(connection: Connection) -> Any:
     return connection.connection.cursor()
 
 
+def driver_rows(connection: Connection, query: Select[Any]) -> Sequence[Any]:
+    """The query's rows as the driver gives them: for many rows, at half the price of SQLAlchemy's own."""
+    with connection.execute(query) as result:
+        return result.cursor.fetchall()
+
+
 @contextmanager
 def _hold_file(engine: Engine, task: str) -> Iterator[bool]:
     with Path(f"{engine.url.database}.{task}-lock").open("w") as file:
@@ -238,7 +260,7 @@ def _prepare_sqlite(query_only: bool) -> Callable[[Any, Any], None]:
                 raise DatabaseMisconfigured(
                     f"SQLite keeps {name} at {got} instead of {wanted}; put the database on a local disk"
                 )
-        connection.execute("PRAGMA cache_size = -32768")
+        connection.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
         if query_only:
             connection.execute("PRAGMA query_only = ON")
 
