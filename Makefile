@@ -7,7 +7,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header -
 	--no-emit-find-links --group build $(if $(UPGRADE),--upgrade) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test lint check format fuzz bench bench-ui screenshots lock clean
+.PHONY: help setup setup-dev run demo test lint check format fuzz bench bench-ui screenshots lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ setup-dev: ## make .venv with what tests and checks need too
 
 run: setup ## run Ops and the reference portal; Ctrl-C stops both
 	@exec $(BIN)/ops-service dev
+
+demo: setup ## the same on a scratch database with three days of made-up traffic, which goes on
+	@exec $(BIN)/python -m scripts.demo
 
 test: setup-dev ## run every test (ARGS="tests/unit -k fold" narrows it)
 	-@$(BIN)/python -m tests.servers.chromium
@@ -44,10 +47,11 @@ bench: setup-dev ## measure ingest, funnel, rebuild and the emitter on this mach
 	@for script in bench/ingest.py bench/funnel.py bench/rebuild.py bench/emit.py; do \
 		echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
-bench-ui: setup-dev ## measure the desk in a real browser
-	@for script in $(wildcard bench/ui.py bench/live.py); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+bench-ui: setup-dev ## measure the desk in a browser
+	@for script in $(wildcard bench/ui.py bench/live.py); do \
+		echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
-screenshots: setup-dev ## take the pictures in docs/screenshots from a running demo
+screenshots: setup-dev ## take the pictures in docs/screenshots from a demo of their own
 	$(BIN)/python -m scripts.screenshots
 
 lock: setup-dev ## pin what pyproject.toml asks for (UPGRADE=1 takes newer versions)

@@ -126,6 +126,7 @@ def _session_maker(url: str) -> sessionmaker[Session]:
     def _prepare(connection: Any, _record: Any) -> None:
         connection.execute("PRAGMA journal_mode = wal")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA cache_size = -32768")
 
     return sessionmaker(engine)
 

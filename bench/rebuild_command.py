@@ -32,8 +32,8 @@ def run(url: str, *options: str) -> Run:
         )
         peak = 0
         while process.poll() is None:
-            peak = max(peak, _peak_memory_bytes(process.pid))
-            time.sleep(0.01)
+            peak = max(peak, sum(map(_memory_bytes, (process.pid, *_children(process.pid)))))
+            time.sleep(0.03)
         taken = time.perf_counter() - started
         output.seek(0)
         lines = output.read().splitlines()
@@ -41,8 +41,18 @@ def run(url: str, *options: str) -> Run:
     return Run(taken, peak, json.loads(lines[-1]))
 
 
-def _peak_memory_bytes(pid: int) -> int:
-    """The largest memory the process has held so far; 0 when it has just ended."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    found = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def _memory_bytes(pid: int) -> int:
+    """The memory that is the process's share; 0 when it has just ended."""
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    found = [line.split()[1] for line in rollup.splitlines() if line.startswith("Pss:")]
     return int(found[0]) * 1024 if found else 0

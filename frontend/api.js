@@ -59,11 +59,11 @@ async function csv(path, params) {
   throw problem(response, await response.json().catch(() => null));
 }
 
-// A service that is not ready says so with 503 and the same body: that is an answer, not an error.
+// A service that is not ready says so with a 503 problem that has the same members: an answer, not an error.
 async function readiness(signal) {
   const response = await ask("/readyz", { signal });
   const answer = await response.json().catch(() => ({}));
-  if ("database" in answer) return answer;
+  if ("database" in answer) return { ...answer, status: response.ok ? "ready" : "not_ready" };
   throw problem(response, answer);
 }
 

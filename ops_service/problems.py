@@ -92,9 +92,9 @@ def render(problem: Problem) -> JSONResponse:
     )
 
 
-def unavailable(detail: str) -> Problem:
+def unavailable(detail: str, **extra: Any) -> Problem:
     """503: the same request may succeed soon."""
-    return Problem(503, detail, headers={"Retry-After": RETRY_AFTER_SECONDS})
+    return Problem(503, detail, headers={"Retry-After": RETRY_AFTER_SECONDS}, **extra)
 
 
 def render_unavailable(error: DatabaseUnavailable) -> JSONResponse:

@@ -31,6 +31,7 @@ class BoundedHttp(HttpToolsProtocol):
         """Set by an endless response: ends it."""
         self._in_head = True
         self._deadline: asyncio.TimerHandle | None = None
+        self._refusal: bytes | None = None
         self._outside_body = self._head_bytes = 0
         self._set_deadline()
 
@@ -63,15 +64,23 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
+        if self._refusal is not None:
+            return
         self._outside_body += len(data)
         super().data_received(data)
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._refusal is not None:
             return
         if self._outside_body > MAX_HEAD_BYTES:
             self._refuse_head()
         elif self._deadline is None and self.cycle.response_complete:
             # Blank lines, or the rest of a request that is answered already: uvicorn would wait for ever.
             self._set_deadline()
+
+    def on_response_complete(self) -> None:
+        was_last = not self.pipeline
+        super().on_response_complete()
+        if was_last and self._refusal is not None:
+            self._end(self._refusal)
 
     def shutdown(self) -> None:
         # A body that is still on its way was not accepted; waiting for it could take all the time there is.
@@ -107,13 +116,15 @@ class BoundedHttp(HttpToolsProtocol):
         # A kept-alive connection between two requests has uvicorn's own, shorter time-out.
         if self._in_head and not self.transport.is_closing():
             self._refuse(408, f"No complete request within {HEAD_SECONDS} seconds.")
-        self.transport.close()
+        else:
+            self.transport.close()
 
     def _refuse_head(self) -> None:
         detail = f"The request line and headers are larger than {MAX_HEAD_BYTES} bytes."
         if self._in_head or self._head_bytes > MAX_HEAD_BYTES:
             self._refuse(431, detail)
-        self.transport.close()
+        else:
+            self.transport.close()
 
     def _refuse(self, status: int, detail: str) -> None:
         self._end_deadline()
@@ -125,8 +136,26 @@ class BoundedHttp(HttpToolsProtocol):
             f"HTTP/1.1 {status} {phrase}\r\ncontent-type: {MEDIA_TYPE}\r\n"
             f"content-length: {len(body)}\r\nconnection: close\r\n{retry_after}\r\n"
         )
-        self.transport.write(head.encode() + body)
-        self.transport.close()
+        answer = head.encode() + body
+        if self._must_wait():
+            self._refusal = answer
+        else:
+            self._end(answer)
+
+    def _must_wait(self) -> bool:
+        """Whether requests before the refused one are still to be answered: answers keep their order."""
+        cycle = getattr(self, "cycle", None)
+        if cycle is None or cycle.response_complete:
+            return False
+        if not cycle.more_body:
+            return True
+        # The refused request is the one being read. Where it waits behind others, it is never begun.
+        return bool(self.pipeline) and self.pipeline.popleft()[0] is cycle
+
+    def _end(self, answer: bytes) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(answer)
+            self.transport.close()
 
 
 def options() -> dict[str, Any]:

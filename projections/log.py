@@ -1,8 +1,9 @@
 """The event log: append without duplicates, read in order."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final, Literal, NamedTuple
@@ -10,7 +11,7 @@ from typing import Any, Final, Literal, NamedTuple
 from sqlalchemy import Connection, Select, case, func, null, select, text
 
 from portal_hooks.contract import Envelope
-from projections.database import run_many, select_in
+from projections.database import driver_rows, run_many, select_in
 from projections.onboarding import RANK, TYPES_WITH_FACTS, Event, effective_at
 from projections.tables import webhook_events
 
@@ -23,6 +24,13 @@ class Delivery(NamedTuple):
     source: str
     received_at: int
     envelope: Envelope
+
+
+class SessionRange(NamedTuple):
+    """The sessions whose ids lie past `after` up to `last`, or to the end when that is None."""
+
+    after: str
+    last: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,9 @@ _INSERT = (
 )
 
 _KNOWN = "SELECT event_id, position, content_hash FROM webhook_events WHERE source = ? AND event_id IN ({})"
+
+# What Event._make does, without a call of Python's for every row.
+_as_event: Callable[[Iterable[Any]], Event] = partial(tuple.__new__, Event)
 
 Known = dict[tuple[str, str], tuple[int, bytes]]
 
@@ -83,22 +94,23 @@ def sessions_events(
         query = foldable().where(LOG.session_id.in_(session_ids))
         if received_by is not None:
             query = query.where(LOG.received_at <= received_by)
-        for event in map(Event._make, connection.execute(query)):
+        for event in map(_as_event, driver_rows(connection, query)):
             found[event.session_id].append(event)
     return found
 
 
-def histories(connection: Connection, after: str, limit: int) -> list[tuple[str, list[Event]]]:
-    """Whole sessions in id order from the first id past `after`, each with all its events in sort order.
-
-    About `limit` events, never a part of a session; empty at the end of the log.
-    """
+def next_range(connection: Connection, after: str, limit: int) -> SessionRange:
+    """The range past `after` that holds about `limit` events, never a part of a session."""
     ids = select(LOG.session_id).where(LOG.session_id > after).order_by(LOG.session_id)
-    last = connection.execute(ids.offset(limit).limit(1)).scalar()
-    query = foldable().where(LOG.session_id > after)
-    if last is not None:
-        query = query.where(LOG.session_id <= last)
-    events = sorted(map(Event._make, connection.execute(query).all()))
+    return SessionRange(after, connection.execute(ids.offset(limit).limit(1)).scalar())
+
+
+def histories(connection: Connection, sessions: SessionRange) -> list[tuple[str, list[Event]]]:
+    """The range's sessions in id order, each with all its events, nearly in sort order."""
+    query = foldable().where(LOG.session_id > sessions.after).order_by(LOG.session_id, LOG.effective_at)
+    if sessions.last is not None:
+        query = query.where(LOG.session_id <= sessions.last)
+    events = map(_as_event, driver_rows(connection, query))
     return [(session_id, list(group)) for session_id, group in groupby(events, key=itemgetter(0))]
 
 

@@ -78,6 +78,15 @@ class Event(NamedTuple):
     position: int
 
 
+class _Facts(msgspec.Struct):
+    """The part of a payload that the fold reads; the rest is skipped over unparsed."""
+
+    data: dict[str, Any] | None = None
+
+
+_read_facts = msgspec.json.Decoder(_Facts).decode
+
+
 def effective_at(occurred_at: int, received_at: int) -> int:
     """The instant an event counts at: its own, or its receipt when its clock ran too far ahead."""
     return received_at if occurred_at - received_at > CLOCK_TOLERANCE else occurred_at
@@ -206,7 +215,7 @@ def _takes_effect(session: Session, event: Event) -> bool:
 
 
 def _data(event: Event) -> dict[str, Any]:
-    return (msgspec.json.decode(event.facts).get("data") if event.facts else None) or {}
+    return (_read_facts(event.facts).data if event.facts else None) or {}
 
 
 def _as_text(value: Any) -> str | None:

@@ -5,28 +5,27 @@ past N: live ingest needs not know that a rebuild is running. A killed rebuild l
 the next one goes on where it stopped.
 """
 
-import gc
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, delete, func, insert, select, text
 
 from portal_hooks.instants import now_instant
 from projections import fingerprint, projector, quarantine, sessions, shadow, tickets
 from projections.database import Database, DatabaseUnavailable
-from projections.log import head, histories, sessions_events, sessions_touched
+from projections.log import SessionRange, head, histories, sessions_events, sessions_touched
 from projections.onboarding import Event, Session
 from projections.quarantine import Failure, fold_tolerantly
 from projections.read_models import READ_MODELS
+from projections.replay import replay
 from projections.sessions import Change
 from projections.shadow import shadow_of
 from projections.tables import onboard_sessions, quarantined_events
 
-CHUNK_EVENTS: Final = 20_000
 CUTOVER_SESSIONS: Final = 200
 """At most so many sessions are refolded while ingest waits."""
 
@@ -66,11 +65,24 @@ class _Fold:
     def __call__(self, session_id: str, events: Iterable[Event]) -> Session:
         session, failures = fold_tolerantly(session_id, events)
         self.failures.pop(session_id, None)
-        if failures and not self.keep_going:
-            raise RebuildFailed(describe(failures[0]))
         if failures:
-            self.failures[session_id] = failures
+            self.set_aside({session_id: failures})
         return session
+
+    def set_aside(self, failures: Mapping[str, list[Failure]]) -> None:
+        """Take note of what raised, by session."""
+        if failures and not self.keep_going:
+            raise RebuildFailed(describe(next(iter(failures.values()))[0]))
+        self.failures.update(failures)
+
+
+class _Folded(NamedTuple):
+    """A range of sessions, folded."""
+
+    rows: list[sessions.Row]
+    failures: dict[str, list[Failure]]
+    events: int
+    sessions: int
 
 
 def rebuild(database: Database, progress: Progress, *, keep_going: bool = False) -> Summary:
@@ -82,8 +94,7 @@ def rebuild(database: Database, progress: Progress, *, keep_going: bool = False)
     fold = _Fold(keep_going)
     with database.alone("rebuild"):
         start, resumed = _begin(database, anew=keep_going)
-        with _without_collector():
-            events, folded = _fill(database, start, fold, progress)
+        events, folded = _fill(database, start, fold, progress)
         progress("indexes", events, events)
         _index(database)
         _derive(database)
@@ -110,18 +121,6 @@ def rebuild_session(database: Database, session_id: str) -> bool:
             rows = model.totals(onboard_sessions)
             connection.execute(insert(model.table).from_select(model.table.columns.keys(), rows))
     return bool(events)
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Replaying makes millions of objects and no cycles: looking for some would take a fifth of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def describe(failure: Failure) -> str:
@@ -154,18 +153,23 @@ def _fill(database: Database, total: int, fold: _Fold, progress: Progress) -> tu
         done = select(func.max(_SHADOW.c.session_id), func.sum(_SHADOW.c.event_count), func.count())
         after, events, folded = connection.execute(done).one()
     events = int(events or 0)
-    while True:
-        with database.read() as connection:
-            chunk = histories(connection, after or "", CHUNK_EVENTS)
-        if not chunk:
-            return events, folded
-        states = [fold(session_id, history) for session_id, history in chunk]
-        with database.write() as connection:
-            sessions.upsert(connection, (state for state in states if state.event_count), _SHADOW)
-        after = chunk[-1][0]
-        events += sum(len(history) for _, history in chunk)
-        folded += len(chunk)
-        progress("replay", events, max(total, events))
+    with closing(replay(database, _fold_range, after or "")) as parts:
+        for part in parts:
+            fold.set_aside(part.failures)
+            with database.write() as connection:
+                sessions.upsert(connection, part.rows, _SHADOW)
+            events += part.events
+            folded += part.sessions
+            progress("replay", events, max(total, events))
+    return events, folded
+
+
+def _fold_range(connection: Connection, of: SessionRange) -> _Folded:
+    found = histories(connection, of)
+    folded = [fold_tolerantly(session_id, events) for session_id, events in found]
+    rows = [sessions.to_row(session) for session, _ in folded if session.event_count]
+    failures = {session.session_id: failed for session, failed in folded if failed}
+    return _Folded(rows, failures, sum(len(events) for _, events in found), len(found))
 
 
 def _index(database: Database) -> None:

@@ -10,6 +10,7 @@ from projections import fingerprint, projector, quarantine, rebuild
 from projections.database import AlreadyRunning, Database, DatabaseMisconfigured, DatabaseUnavailable
 from projections.migrate import is_current
 from projections.rebuild_report import Report
+from projections.replay import WorkerLost
 from projections.settings import DatabaseSettings
 from projections.verify import StageCounts, session_differences, verify, verify_sample
 
@@ -87,7 +88,7 @@ def main() -> None:
         _give_up(str(error), EXIT_UNUSABLE)
     except DatabaseUnavailable as error:
         _give_up(f"the database cannot be used right now: {error}", EXIT_FAILED)
-    except rebuild.RebuildFailed as error:
+    except (rebuild.RebuildFailed, WorkerLost) as error:
         _give_up(f"{error}. The rows are as they were.", EXIT_FAILED)
 
 

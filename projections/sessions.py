@@ -1,6 +1,6 @@
 """`onboard_sessions`: the fold's state as rows, loaded and upserted."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Select, Table, delete
@@ -12,10 +12,12 @@ from projections.tables import onboard_sessions
 
 COLUMNS: Final = tuple(column.name for column in onboard_sessions.columns)
 
+Row = tuple[Any, ...]
+
 _STAGE_INDEX = {stage: index for index, stage in enumerate(STAGES)}
 
 
-def to_row(session: Session) -> tuple[Any, ...]:
+def to_row(session: Session) -> Row:
     """The session's row, in the table's column order."""
     return (
         session.session_id,
@@ -36,7 +38,7 @@ def to_row(session: Session) -> tuple[Any, ...]:
     )
 
 
-def from_row(row: Sequence[Any]) -> Session:
+def from_row(row: Row) -> Session:
     """The state that `to_row` wrote. `current_stage` follows from the rest and is not read."""
     session_id, source, domain, _current_stage, furthest_stage, infra_status = row[:6]
     failed_at, step, code, reason, failures, events, first_event_at, last_event_at, *reached = row[6:]
@@ -87,19 +89,15 @@ def load(
 
 def write(connection: Connection, changes: Sequence[Change], table: Table = onboard_sessions) -> None:
     """Write the changed sessions' rows; a session no event counts for has none."""
-    upsert(connection, (change.after for change in changes), table)
+    upsert(connection, [to_row(after) for _, after in changes if after.event_count], table)
     gone = [change.after.session_id for change in changes if change.before and not change.after.event_count]
     if gone:
         connection.execute(delete(table).where(table.c.session_id.in_(gone)))
 
 
-def upsert(connection: Connection, sessions: Iterable[Session], table: Table) -> None:
-    """Write the rows of sessions that are new or have changed."""
-    run_many(
-        connection,
-        _upsert_sql(table),
-        [to_row(session) for session in sessions if session.event_count],
-    )
+def upsert(connection: Connection, rows: Sequence[Row], table: Table) -> None:
+    """Write the rows, as `to_row` gives them, of sessions that are new or have changed."""
+    run_many(connection, _upsert_sql(table), rows)
 
 
 def _upsert_sql(table: Table) -> str:

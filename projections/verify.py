@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -9,18 +10,19 @@ from sqlalchemy import Connection, func, select
 
 from portal_hooks.instants import now_instant
 from projections import fingerprint, quarantine, sessions, sql_oracle, tickets
-from projections.database import Database
-from projections.log import head, histories, sessions_events
+from projections.database import Database, driver_rows
+from projections.log import SessionRange, head, histories, sessions_events
 from projections.onboarding import Event
 from projections.quarantine import fold_tolerantly
 from projections.read_models import READ_MODELS
-from projections.rebuild import CHUNK_EVENTS, Progress, describe
+from projections.rebuild import Progress, describe
+from projections.replay import replay
+from projections.sessions import Row
 from projections.tables import onboard_sessions
 
 MISSING: Final = "no row"
 
 Histories = Sequence[tuple[str, Sequence[Event]]]
-Row = tuple[Any, ...]
 
 
 class Difference(NamedTuple):
@@ -38,6 +40,14 @@ class StageCounts:
 
     stored: Counter[str | None] = field(default_factory=Counter)
     expected: Counter[str | None] = field(default_factory=Counter)
+
+
+class _Compared(NamedTuple):
+    """A range of sessions, compared."""
+
+    differences: list[Difference]
+    counts: StageCounts
+    events: int
 
 
 def verify(database: Database, progress: Progress) -> Iterator[Difference]:
@@ -58,7 +68,7 @@ def verify_sample(database: Database, size: int) -> Iterator[Difference]:
         found = sorted(sessions_events(connection, chosen).items())
         stored = {key: sessions.to_row(state) for key, state in sessions.load(connection, chosen).items()}
         out = quarantine.positions(connection)
-    yield from _compare(found, stored, out)
+    yield from _compare(found, stored, out, StageCounts())
 
 
 def session_differences(
@@ -67,20 +77,15 @@ def session_differences(
     """Compare every session's row with its fold, range by range; `counts` is added to, if given."""
     with database.read() as connection:
         total = head(connection)
-    after, done = "", 0
-    while True:
-        with database.read() as connection:
-            chunk = histories(connection, after, CHUNK_EVENTS)
-            last = chunk[-1][0] if chunk else None
-            stored = _stored_between(connection, after, last)
-            out = quarantine.positions(connection)
-        if counts is not None:
-            counts.stored.update(row[_CURRENT_STAGE] for row in stored.values())
-        yield from _compare(chunk, stored, out, counts)
-        if last is None:
-            return
-        after, done = last, done + sum(len(events) for _, events in chunk)
-        progress("verify", done, max(total, done))
+    done = 0
+    with closing(replay(database, _compare_range)) as parts:
+        for part in parts:
+            if counts is not None:
+                counts.stored.update(part.counts.stored)
+                counts.expected.update(part.counts.expected)
+            yield from part.differences
+            done += part.events
+            progress("verify", done, max(total, done))
 
 
 def _all_differences(database: Database, progress: Progress) -> Iterator[Difference]:
@@ -100,17 +105,27 @@ def _all_differences(database: Database, progress: Progress) -> Iterator[Differe
 _CURRENT_STAGE: Final = sessions.COLUMNS.index("current_stage")
 
 
+def _compare_range(connection: Connection, of: SessionRange) -> _Compared:
+    found = histories(connection, of)
+    stored = _stored_in(connection, of)
+    counts = StageCounts(stored=Counter(row[_CURRENT_STAGE] for row in stored.values()))
+    differences = list(_compare(found, stored, quarantine.positions(connection), counts))
+    return _Compared(differences, counts, sum(len(events) for _, events in found))
+
+
 def _compare(
-    chunk: Histories, stored: dict[str, Row], quarantined: set[int], counts: StageCounts | None = None
+    found: Histories, stored: dict[str, Row], quarantined: set[int], counts: StageCounts
 ) -> Iterator[Difference]:
-    """Differences of the sessions in `chunk`; `stored` must hold no others, or they are told as surplus."""
-    for session_id, history in chunk:
+    """Differences of the sessions `found`; `stored` must hold no others, or they are told as surplus."""
+    for session_id, history in found:
         row = stored.pop(session_id, None)
-        state, failures = fold_tolerantly(session_id, [e for e in history if e.position not in quarantined])
+        if quarantined:
+            history = [event for event in history if event.position not in quarantined]
+        state, failures = fold_tolerantly(session_id, history)
         for failure in failures:
             yield Difference(session_id, "fold", None, describe(failure))
         expected = sessions.to_row(state) if state.event_count else None
-        if counts is not None and expected is not None:
+        if expected is not None:
             counts.expected[expected[_CURRENT_STAGE]] += 1
         yield from _row_differences(session_id, sessions.COLUMNS, row, expected)
     for session_id, row in stored.items():
@@ -144,9 +159,8 @@ def _keyed(rows: Any, columns: Sequence[str]) -> Mapping[Any, Row]:
     return {row[columns[0]]: tuple(int(row[name]) for name in columns) for row in rows}
 
 
-def _stored_between(connection: Connection, after: str, last: str | None) -> dict[str, Row]:
-    """The stored rows past `after` up to `last`, or to the end."""
-    query = select(onboard_sessions).where(onboard_sessions.c.session_id > after)
-    if last is not None:
-        query = query.where(onboard_sessions.c.session_id <= last)
-    return {row[0]: tuple(row) for row in connection.execute(query)}
+def _stored_in(connection: Connection, of: SessionRange) -> dict[str, Row]:
+    query = select(onboard_sessions).where(onboard_sessions.c.session_id > of.after)
+    if of.last is not None:
+        query = query.where(onboard_sessions.c.session_id <= of.last)
+    return {row[0]: row for row in driver_rows(connection, query)}

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -169,6 +169,21 @@ def page_complaints() -> list[str]:
 @pytest.fixture
 def page(browser: Browser, page_complaints: list[str]) -> Iterator[Page]:
     """A page in a context of its own; console errors, uncaught ones and foreign requests fail the test."""
+    with _watched(browser, page_complaints) as opened:
+        yield opened
+    assert page_complaints == []
+
+
+@pytest.fixture
+def second_page(browser: Browser, page_complaints: list[str]) -> Iterator[Page]:
+    """Another person's page, watched as the first one is."""
+    with _watched(browser, page_complaints) as opened:
+        yield opened
+    assert page_complaints == []
+
+
+@contextmanager
+def _watched(browser: Browser, page_complaints: list[str]) -> Iterator[Page]:
     context = browser.new_context()
     opened = context.new_page()
     opened.on("pageerror", lambda error: page_complaints.append(f"uncaught: {error}"))
@@ -176,7 +191,6 @@ def page(browser: Browser, page_complaints: list[str]) -> Iterator[Page]:
     context.on("request", lambda request: page_complaints.extend(_foreign(request)))
     yield opened
     context.close()
-    assert page_complaints == []
 
 
 def _errors(message: ConsoleMessage) -> list[str]:

@@ -71,7 +71,7 @@ function step(by) {
   const links = [...document.querySelectorAll(ROWS)];
   const row = document.activeElement.closest("tr, li");
   const at = links.findIndex((link) => link.closest("tr, li") === row);
-  const next = links[at === -1 ? 0 : Math.min(Math.max(at + by, 0), links.length - 1)];
+  const next = links[at === -1 ? 0 : at + by];
   next?.focus();
   next?.scrollIntoView({ block: "nearest" });
 }

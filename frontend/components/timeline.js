@@ -33,7 +33,7 @@ export function zoneSwitch(draw) {
   return h("button", { type: "button", class: "quiet", "aria-pressed": String(isUtc), onclick: () => {
     setPreference("zone", isUtc ? "local" : "utc");
     draw();
-  } }, "UTC");
+  } }, t("zone.utc"));
 }
 
 function entry(item) {

@@ -18,7 +18,7 @@ export function eventView({ route }) {
     render: () => h("div", { class: "stack" },
       card({ id: "event", title: t("event.one"), resource: event, body: facts }),
       card({ id: "payload", title: t("event.payload"), resource: event, body: (data) =>
-        payload(data.payload ?? data.data ?? {}, t("event.payload")) })),
+        payload(data.payload ?? data.data ?? {}, t("timeline.data-of", { type: data.event_type })) })),
   };
 }
 

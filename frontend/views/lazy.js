@@ -10,13 +10,12 @@ export function lazyView(title, load, isBare = false) {
     let failed = false;
 
     async function complete() {
-      failed = false;
-      try {
-        view = (await load())(context);
-      } catch {
+      const open = await load().catch(() => null);
+      if (open === null) {
         failed = true;
         return context.draw();
       }
+      view = open(context);
       for (const one of view.resources) {
         one.onLoaded = context.draw;
         one.refresh();
@@ -25,14 +24,15 @@ export function lazyView(title, load, isBare = false) {
       return context.draw();
     }
 
-    const pending = () => (failed ? trouble(complete) : h("div", { "aria-busy": "true" }));
+    const pending = () => (failed ? trouble() : h("div", { "aria-busy": "true" }));
     complete();
-    return { title: () => view?.title() ?? title(), isBare, resources, actions: () => view?.actions?.() ?? null,
+    return { title: () => view?.title?.() ?? title(), isBare, resources, actions: () => view?.actions?.() ?? null,
       render: () => view?.render() ?? pending() };
   };
 }
 
-function trouble(onclick) {
+// A browser remembers that a module could not be loaded for as long as the page lives.
+function trouble() {
   return h("div", { class: "trouble", role: "alert" }, h("p", {}, t("error.unreachable")),
-    h("button", { type: "button", onclick }, t("error.retry")));
+    h("button", { type: "button", onclick: () => location.reload() }, t("error.retry")));
 }

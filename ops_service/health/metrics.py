@@ -1,6 +1,11 @@
 """What Prometheus reads at /metrics."""
 
+from collections import Counter as Count
+from collections.abc import Sequence
+
 from prometheus_client import Counter, Gauge, Histogram
+
+from projections.log import Receipt
 
 _EVENTS = Counter("ops_events_total", "Authenticated events by what became of them.", ["status"])
 EVENTS = {status: _EVENTS.labels(status) for status in ("created", "duplicate", "conflict")}
@@ -16,3 +21,10 @@ QUARANTINED = Gauge("ops_quarantined_events", "Events the fold raised on, waitin
 VERIFIED_AT = Gauge("ops_projection_verified_timestamp_seconds", "When the rows were last verified.")
 VERIFIED_DIFFERENCES = Gauge("ops_projection_verified_differences", "Differences the last verify found.")
 STALE = Gauge("ops_projection_stale", "1 when the rows were built by older logic.")
+
+
+def observe_group(receipts: Sequence[Receipt]) -> None:
+    """Count what became of a group of events that were committed together."""
+    GROUP_SIZE.observe(len(receipts))
+    for status, number in Count(receipt.status for receipt in receipts).items():
+        EVENTS[status].inc(number)

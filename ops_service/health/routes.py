@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 from ops_service.auth.guard import DatabaseOf
 from ops_service.health import metrics
 from ops_service.onboard.windows import Instant
+from ops_service.problems import responses, unavailable
 from portal_hooks.instants import SECOND
 from projections import fingerprint
 from projections.database import DatabaseUnavailable
@@ -48,16 +49,18 @@ def alive() -> Alive:
     return Alive()
 
 
-@router.get("/readyz", responses={503: {"model": Readiness, "description": "Not ready."}})
-def ready(database: DatabaseOf, response: Response) -> Readiness:
-    """Ready to take and show events."""
+@router.get("/readyz", responses=responses(503))
+def ready(database: DatabaseOf) -> Readiness:
+    """Ready to take and show events. Otherwise a problem with the same members."""
     try:
         with database.read() as connection:
             readiness = _readiness(connection)
     except DatabaseUnavailable:
         readiness = Readiness(status="not_ready", database="unavailable")
-    response.status_code = 200 if readiness.status == "ready" else 503
-    return readiness
+    if readiness.status == "ready":
+        return readiness
+    facts = readiness.model_dump(mode="json", exclude={"status"})
+    raise unavailable("The service is not ready; the members beside say why.", **facts)
 
 
 @router.get("/metrics", response_class=Response)

@@ -4,12 +4,11 @@ The order is that of cost and trust: nothing is read from a stranger, nothing is
 is known to be right, and nothing is answered with 2xx before it is durable.
 """
 
+import asyncio
 import logging
-import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from math import ceil
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from fastapi import Request
 
@@ -31,12 +30,15 @@ from ops_service.ingress.writer import Overloaded, Writer
 from ops_service.problems import Problem, unavailable
 from ops_service.settings import Settings
 from portal_hooks.contract import MAX_BATCH_BYTES, Envelope, InvalidEvent
-from portal_hooks.instants import now_instant
+from portal_hooks.instants import SECOND
 from portal_hooks.signing import SignatureRejected, Verified, verify
 from projections.database import DatabaseUnavailable
 from projections.log import Delivery, Receipt
 
 logger = logging.getLogger(__name__)
+
+KEEP_SECONDS: Final = 1
+"""How long a refusal waits until it is kept; after that it is answered while its record still waits."""
 
 CONFLICT = "This source has already sent other content under this event_id; the first is kept."
 
@@ -55,8 +57,9 @@ class Admitted(NamedTuple):
 class Receiver:
     """Takes deliveries for one service. Its methods raise Problem for everything refused."""
 
-    def __init__(self, settings: Settings, writer: Writer) -> None:
-        """`writer` must be started before the first delivery."""
+    def __init__(self, settings: Settings, writer: Writer, clock: Callable[[], int]) -> None:
+        """`writer` must be started before the first delivery; `clock` tells the instant."""
+        self._clock = clock
         self._settings = settings
         self._writer = writer
         self._rate = RateLimit(settings.max_events_per_second)
@@ -90,13 +93,14 @@ class Receiver:
         headers = request.scope["headers"]
         carrier = carrier_of(headers)
         body = await read_body(request, limit)
+        received_at = self._clock()
         try:
-            verified = verify(headers, body, self._settings.webhook_secrets, time.time())
+            verified = verify(headers, body, self._settings.webhook_secrets, received_at / SECOND)
         except SignatureRejected as error:
             # The server sends `Date` with every answer, so a sender sees when its own clock is off.
             metrics.SIGNATURES_REJECTED.labels(error.reason).inc()
             raise Problem(401, str(error)) from None
-        return Admitted(carrier, body, verified, now_instant())
+        return Admitted(carrier, body, verified, received_at)
 
     def _check_network(self, request: Request) -> None:
         forwarded = [value for name, value in request.scope["headers"] if name == b"x-forwarded-for"]
@@ -123,25 +127,24 @@ class Receiver:
             raise Problem(429, "This source sends faster than it may.", headers=retry_after)
         deliveries = [Delivery(source, admitted.received_at, envelope) for envelope in envelopes]
         try:
-            receipts = await self._writer.submit(deliveries)
+            return await self._writer.submit(deliveries)
         except Overloaded:
             raise unavailable("Too many events are waiting; send this one again.") from None
-        for status, number in Counter(receipt.status for receipt in receipts).items():
-            metrics.EVENTS[status].inc(number)
-        return receipts
 
     async def _keep(self, admitted: Admitted, rejections: Sequence[Rejection]) -> None:
-        """Keep a refused delivery. A database that cannot take it must not change the answer."""
-
+        """Keep a refused delivery. A busy database changes neither the answer nor its time."""
         metrics.REJECTED.inc(len(rejections))
         try:
             # Through the writer: where the database is busy, this takes neither a thread nor a connection
             # from those who read.
-            await self._writer.keep(
-                lambda connection: rejected.record(
-                    connection, admitted.verified, admitted.body, admitted.received_at, rejections
+            async with asyncio.timeout(KEEP_SECONDS):
+                await self._writer.keep(
+                    lambda connection: rejected.record(
+                        connection, admitted.verified, admitted.body, admitted.received_at, rejections
+                    )
                 )
-            )
+        except TimeoutError:
+            logger.warning("a refused delivery of %s is answered before it is kept", admitted.verified.source)
         except (DatabaseUnavailable, Overloaded) as error:
             reason = str(error) or "too much is waiting"
             logger.warning("a refused delivery of %s could not be kept: %s", admitted.verified.source, reason)

@@ -6,6 +6,7 @@ Handlers on the event loop submit and wait; they are answered after the commit, 
 import asyncio
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -45,11 +46,15 @@ class _Job:
 class Writer:
     """Owns the writing thread. `start` and `submit` belong to the event loop that `start` ran in."""
 
-    def __init__(self, database: Database, observe_group: Callable[[int], None] = lambda _size: None) -> None:
-        """`observe_group` is told the size of each committed group, on the writer's thread."""
+    def __init__(
+        self, database: Database, observe_group: Callable[[Sequence[Receipt]], None] = lambda _receipts: None
+    ) -> None:
+        """`observe_group` is told what became of each committed group, on the writer's thread."""
         self._database = database
         self._observe_group = observe_group
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._handed_over: SimpleQueue[list[_Job] | None] = SimpleQueue()
+        self._backlog: deque[_Job] = deque()
+        """Of the writing thread alone."""
         self._collected: list[_Job] = []
         self._thread = threading.Thread(target=self._run, name="ops-writer")
         self._loop: asyncio.AbstractEventLoop
@@ -67,7 +72,7 @@ class Writer:
         """Take nothing more, commit all that waits, end the thread."""
         self._accepting = False
         self._hand_over()
-        self._jobs.put(None)
+        self._handed_over.put(None)
         await asyncio.to_thread(self._thread.join)
 
     async def submit(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
@@ -95,33 +100,36 @@ class Writer:
         return await job.waiter
 
     def _hand_over(self) -> None:
-        for job in self._collected:
-            self._jobs.put(job)
-        self._collected.clear()
+        self._handed_over.put(self._collected)
+        self._collected = []
 
     def _run(self) -> None:
         running = True
-        while running:
-            jobs, running = self._take()
+        while running or self._backlog:
+            running = self._take() and running
+            jobs = self._next_group()
             if jobs:
                 self._commit(jobs)
                 self._loop.call_soon_threadsafe(self._answer, jobs)
 
-    def _take(self) -> tuple[list[_Job], bool]:
-        """Wait for a job, then take all that wait with it. The second value is False after `stop`."""
+    def _take(self) -> bool:
+        """Put what was handed over behind the backlog, waiting while there is none. False after `stop`."""
+        try:
+            while True:
+                jobs = self._handed_over.get(block=not self._backlog)
+                if jobs is None:
+                    return False
+                self._backlog += jobs
+        except Empty:
+            return True
+
+    def _next_group(self) -> list[_Job]:
         jobs: list[_Job] = []
         size = 0
-        job = self._jobs.get()
-        while job is not None:
-            jobs.append(job)
-            size += job.size
-            if size >= GROUP_SIZE:
-                return jobs, True
-            try:
-                job = self._jobs.get_nowait()
-            except Empty:
-                return jobs, True
-        return jobs, False
+        while self._backlog and size < GROUP_SIZE:
+            jobs.append(self._backlog.popleft())
+            size += jobs[-1].size
+        return jobs
 
     def _commit(self, jobs: Sequence[_Job]) -> None:
         try:
@@ -140,13 +148,14 @@ class Writer:
     def _commit_together(self, jobs: Sequence[_Job]) -> None:
         deliveries = [delivery for job in jobs for delivery in job.deliveries]
         with self._database.write() as connection:
-            receipts = iter(project(connection, deliveries))
+            receipts = project(connection, deliveries)
             for job in jobs:
                 if job.beside:
                     job.beside(connection)
-        self._observe_group(len(deliveries))
+        self._observe_group(receipts)
+        in_order = iter(receipts)
         for job in jobs:
-            job.outcome = [next(receipts) for _ in job.deliveries]
+            job.outcome = [next(in_order) for _ in job.deliveries]
 
     def _answer(self, jobs: Sequence[_Job]) -> None:
         for job in jobs:

@@ -55,3 +55,11 @@ def test_scripts_and_styles_stay_small() -> None:
 
 def sent(path: Path) -> bytes:
     return without_comments(path.read_bytes())
+
+
+def test_browser_tests_use_the_page_that_is_watched() -> None:
+    """The fixture `page` fails a test for console errors, policy violations and foreign requests."""
+    unwatched = re.compile(r"\.new_(page|context)\(")
+    tests = [path for path in below(("tests",), ".py") if path.parent.name == "e2e"]
+    assert len(tests) > 5
+    assert [name_of(path) for path in tests if unwatched.search(path.read_text())] == []

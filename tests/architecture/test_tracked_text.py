@@ -57,7 +57,8 @@ def test_no_test_is_switched_off() -> None:
 
 
 def test_text_files_end_in_one_newline_and_have_unix_line_ends() -> None:
-    odd = [name for name, text in texts() if text and ("\r" in text or not text.endswith("\n"))]
+    ours = [(name, text) for name, text in texts() if "/vendor/" not in name]
+    odd = [name for name, text in ours if text and ("\r" in text or not text.endswith("\n"))]
     assert odd == []
 
 

@@ -9,7 +9,9 @@ from playwright.sync_api import Page, expect
 
 from projections import onboarding
 from projections.onboarding import Effect, Event, Session
-from tests.e2e.test_desk_page import MARKUP, change_ticket, go, wizard_run
+from tests.e2e.desk_views import go
+from tests.e2e.test_desk_page import change_ticket, wizard_run
+from tests.e2e.test_hostile_content import MARKUP
 from tests.running_ops import RunningOps, event
 
 

@@ -5,7 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.test_desk_page import go, wizard_run
+from tests.e2e.desk_views import go
+from tests.e2e.test_desk_page import wizard_run
 from tests.running_ops import RunningOps
 
 

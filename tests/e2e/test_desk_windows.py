@@ -7,7 +7,8 @@ from urllib.parse import urlencode
 from playwright.sync_api import Page, expect
 from sqlalchemy import text
 
-from tests.e2e.test_desk_page import first_number, go, numbers_shown, wizard_run
+from tests.e2e.desk_views import go
+from tests.e2e.test_desk_page import first_number, numbers_shown, wizard_run
 from tests.running_ops import RunningOps
 
 DAY = 24 * 60

@@ -18,11 +18,11 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Engine, event
 
-from projections import fingerprint, rebuild, sessions, shadow, tickets
+from projections import fingerprint, rebuild, replay, sessions, shadow, tickets
 from projections.database import Database
 from projections.log import sessions_touched
 
-CHUNK_EVENTS: Final = 20
+RANGE_EVENTS: Final = 20
 CUTOVER_SESSIONS: Final = 5
 WAIT_SECONDS: Final = 30
 
@@ -113,7 +113,7 @@ def _wait_for_ingest(derive: Callable[[Database], None], database: Database) -> 
 
 
 def _main(moment: str) -> None:
-    rebuild.CHUNK_EVENTS = CHUNK_EVENTS  # type: ignore[misc]
+    replay.RANGE_EVENTS = RANGE_EVENTS  # type: ignore[misc]
     rebuild.CUTOVER_SESSIONS = CUTOVER_SESSIONS  # type: ignore[misc]
     _wrap(rebuild, "_derive", _wait_for_ingest)
     if moment.isdigit():

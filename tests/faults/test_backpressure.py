@@ -67,15 +67,19 @@ def test_while_another_holds_the_write_lock_senders_wait_and_reads_answer(databa
         assert ops.send(event("domain.validated", "s1")).status_code == 201
 
 
-def test_refusals_that_cannot_be_kept_do_not_stop_reads(database_url: str) -> None:
+def test_refusals_that_cannot_be_kept_now_stop_no_reads_and_are_answered_and_kept(database_url: str) -> None:
     """A 422 is kept in the database; while that is busy, a portal's broken events must not use up what the
     desk's reads need."""
     with running_ops(database_url) as ops, ThreadPoolExecutor(REFUSED) as pool:
         with ops.database.write():
             wrong = event("domain.validated", "s1", occurred_at="yesterday")
+            began = time.monotonic()
             waiting = [pool.submit(ops.send, wrong) for _ in range(REFUSED)]
             read_until_done(ops, waiting)
+            assert time.monotonic() - began < BUSY_TIMEOUT_MS / 1000, "a refusal waited for the database"
         assert {each.result().status_code for each in waiting} == {422}
+        kept = "/api/v1/rejected-deliveries"
+        wait_for(lambda: ops.get(kept)["total"] == REFUSED, 20, "the refusals to be kept")
 
 
 def test_a_full_queue_refuses_at_once_and_keeps_what_it_took(
@@ -128,7 +132,7 @@ def test_restarts_of_postgresql_are_503_and_over_by_themselves(tmp_path: Path) -
                 stop()
                 wait_for(lambda refused=refused: ledger.refused[503] > refused + 16, 30, "refusals")
                 assert ops.get("/healthz").status_code == 200
-                assert ops.get("/readyz").status_code == 503
+                check_not_ready(ops.get("/readyz"))
                 assert ops.get("/api/v1/onboard/funnel?hours=1").status_code == 503
                 server.start()
                 before = len(ledger.positions)
@@ -142,6 +146,12 @@ def test_restarts_of_postgresql_are_503_and_over_by_themselves(tmp_path: Path) -
 def stored(ops: RunningOps) -> int:
     with ops.database.read() as connection:
         return connection.execute(select(func.count()).select_from(webhook_events)).scalar_one()
+
+
+def check_not_ready(answer: httpx.Response) -> None:
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.json()["status"], answer.json()["database"]) == (503, "unavailable")
 
 
 def check_refused(answers: Iterable[httpx.Response]) -> None:

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, update
 
-from projections import rebuild
+from projections import rebuild, replay
 from projections.database import AlreadyRunning, Database
 from projections.tables import onboard_sessions, tickets
 from tests.deliveries import delivery, session_rows, store
-from tests.faults.rebuild_steps import CHUNK_EVENTS, CUTOVER_SESSIONS, STEPS
+from tests.faults.rebuild_steps import CUTOVER_SESSIONS, RANGE_EVENTS, STEPS
 from tests.faults.stored_events import opened, stored_ids
 from tests.integration.test_rebuild import repeating, schema
 from tests.property.logged_history import oracle_rows
@@ -84,7 +84,7 @@ def killed_rebuild(database_url: str, moment: str) -> None:
 
 def rerun(database: Database, monkeypatch: pytest.MonkeyPatch) -> rebuild.Summary:
     """Rebuild once more, waiting for the server to notice that the killed one has gone."""
-    monkeypatch.setattr(rebuild, "CHUNK_EVENTS", CHUNK_EVENTS)
+    monkeypatch.setattr(replay, "RANGE_EVENTS", RANGE_EVENTS)
     monkeypatch.setattr(rebuild, "CUTOVER_SESSIONS", CUTOVER_SESSIONS)
     for _ in range(100):
         try:

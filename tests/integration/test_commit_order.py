@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text, update
 
-from projections import log, rebuild, shadow
+from projections import log, rebuild, replay, shadow
 from projections.database import Database
 from projections.projector import project
 from projections.rebuild import RebuildFailed, Summary
@@ -154,7 +154,7 @@ def test_a_writer_at_each_step(
     database: Database, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """Its position is taken before the step's reads and committed after them."""
-    monkeypatch.setattr(rebuild, "CHUNK_EVENTS", 5)
+    monkeypatch.setattr(replay, "RANGE_EVENTS", 5)
     fill(database, 5)
     monkeypatch.setattr(rebuild, "CUTOVER_SESSIONS", 1)
     # More to catch up with than the cutover does by itself, so that the loop goes round.

@@ -1,6 +1,7 @@
 """What a client may do to the server before, or instead of, sending a proper request."""
 
 import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -10,7 +11,11 @@ import pytest
 
 from ops_service import server
 from ops_service.ingress import body
-from tests.running_ops import INGRESS, RunningOps, running_ops
+from portal_hooks.signing import headers_for
+from tests.running_ops import INGRESS, KEY, RunningOps, event, running_ops
+
+CHUNKED = f"POST {INGRESS} HTTP/1.1\r\nHost: ops\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+HUGE_HEAD = b"GET /healthz HTTP/1.1\r\nX-Long: " + b"x" * (server.MAX_HEAD_BYTES + 1) + b"\r\n\r\n"
 
 
 @pytest.fixture
@@ -73,6 +78,25 @@ def test_what_is_no_http_is_a_problem_too(ops: RunningOps) -> None:
     with connect(ops) as connection:
         connection.sendall(b"\x16\x03\x01 nonsense\r\n\r\n")
         assert answer(connection)[0] == 400
+
+
+@pytest.mark.parametrize("before", [1, 3])
+@pytest.mark.parametrize("last", [b"\x16\x03\x01 nonsense\r\n\r\n", CHUNKED + b"no size\r\n", HUGE_HEAD])
+def test_a_refusal_does_not_overtake_the_answers_before_it(ops: RunningOps, before: int, last: bytes) -> None:
+    """Answers on one connection have no names: out of order, an event's would be taken for another's."""
+    body = json.dumps(sent := event("domain.validated", "s1")).encode()
+    signed = headers_for(KEY, sent["event_id"], body, int(time.time())) | {"Content-Length": len(body)}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in signed.items())
+    good = f"POST {INGRESS} HTTP/1.1\r\nHost: ops\r\nContent-Type: application/json\r\n{lines}\r\n"
+    with connect(ops) as connection:
+        with ops.database.write():
+            connection.sendall((good.encode() + body) * before + last)
+            time.sleep(0.3)  # Until the refusal is due, while the event still waits for the lock.
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    statuses = [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+)", received)]
+    assert statuses[0] == 201
+    assert statuses[1:-1] == [200] * (before - 1)
+    assert statuses[-1] in (400, 431)
 
 
 @pytest.mark.parametrize("framing", ["length", "chunks"])

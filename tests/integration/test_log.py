@@ -98,14 +98,13 @@ def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
 def test_histories_are_whole_sessions_in_id_order(database: Database) -> None:
     ids = ["B", "_", "a", "-"]
     append(database, *[delivery("a", name, minute) for name in ids for minute in range(3)])
-    after, seen = "", []
-    while True:
+    after: str | None = ""
+    seen: list[tuple[str, int]] = []
+    while after is not None:
         with database.read() as connection:
-            chunk = log.histories(connection, after, 4)
-        if not chunk:
-            break
-        seen += [(session_id, len(events)) for session_id, events in chunk]
-        after = chunk[-1][0]
+            sessions = log.next_range(connection, after, 4)
+            seen += [(key, len(events)) for key, events in log.histories(connection, sessions)]
+        after = sessions.last
     assert seen == [("-", 3), ("B", 3), ("_", 3), ("a", 3)]
 
 

@@ -9,7 +9,7 @@ from itertools import count
 import pytest
 from sqlalchemy import delete, inspect, select, text, update
 
-from projections import fingerprint, onboarding, rebuild, shadow
+from projections import fingerprint, onboarding, rebuild, replay, shadow
 from projections.database import AlreadyRunning, Database
 from projections.onboarding import Effect, Event, Session
 from projections.rebuild import RebuildFailed
@@ -65,7 +65,7 @@ def schema(database: Database) -> list[object]:
 def test_rows_are_built_anew_and_equal(
     database: Database, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
-    monkeypatch.setattr(rebuild, "CHUNK_EVENTS", chunk)
+    monkeypatch.setattr(replay, "RANGE_EVENTS", chunk)
     fill(database)
     before = session_rows(database)
     with database.write() as connection:
@@ -109,7 +109,7 @@ def test_the_new_indexes_are_used(database: Database) -> None:
 def test_ingest_goes_on_meanwhile_and_nothing_is_lost(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rebuild, "CHUNK_EVENTS", 10)
+    monkeypatch.setattr(replay, "RANGE_EVENTS", 10)
     monkeypatch.setattr(rebuild, "CUTOVER_SESSIONS", 5)
     fill(database)
     sent = count()
@@ -130,7 +130,7 @@ def test_ingest_goes_on_meanwhile_and_nothing_is_lost(
 def test_readers_never_see_an_empty_or_half_table(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rebuild, "CHUNK_EVENTS", 10)
+    monkeypatch.setattr(replay, "RANGE_EVENTS", 10)
     fill(database)
     seen: set[int] = set()
     with repeating(lambda: seen.add(len(session_rows(database)))):

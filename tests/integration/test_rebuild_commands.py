@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import insert, select, update
 from sqlalchemy import inspect as inspect_schema
 
-from projections import fingerprint, rebuild, verify
+from projections import fingerprint, rebuild, replay
 from projections.database import Database
 from projections.tables import (
     metadata,
@@ -95,7 +95,7 @@ def test_a_sample_compares_so_many_sessions(filled: Database, database_url: str)
 def test_verify_finds_the_same_in_ranges_of_any_size(
     database: Database, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
-    monkeypatch.setattr(verify, "CHUNK_EVENTS", chunk)
+    monkeypatch.setattr(replay, "RANGE_EVENTS", chunk)
     fill(database, 12)
     assert differences(database) == []
     ghosts = ["a-first", "s3-between", "zz-last"]
@@ -159,7 +159,7 @@ def test_what_a_killed_keep_going_left_out_is_not_passed_over(
     filled: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its shadow lacks an event that nobody but it knows to be missing: the next rebuild must begin anew."""
-    monkeypatch.setattr(rebuild, "CHUNK_EVENTS", 1)
+    monkeypatch.setattr(replay, "RANGE_EVENTS", 1)
     make_unreadable(filled)
     before = session_row(filled, "s1")
     with pytest.raises(Killed):

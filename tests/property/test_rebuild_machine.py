@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 from sqlalchemy import Select, delete, select
 
 from portal_hooks.instants import DAY
-from projections import onboarding, quarantine, rebuild
+from projections import onboarding, quarantine, rebuild, replay
 from projections.database import Database
 from projections.onboarding import Effect, Event, Session
 from projections.projector import project, refold
@@ -269,7 +269,7 @@ def test_both_databases_hold_what_the_oracle_says(
     monkeypatch.setattr(quarantine.logger, "disabled", True)
     fold = FragileFold(onboarding.apply)
     monkeypatch.setattr(onboarding, "apply", fold)
-    monkeypatch.setattr(rebuild, "CHUNK_EVENTS", 3)
+    monkeypatch.setattr(replay, "RANGE_EVENTS", 3)
     monkeypatch.setattr(rebuild, "CUTOVER_SESSIONS", 1)
 
     class Machine(RebuildMachine):

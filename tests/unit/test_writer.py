@@ -48,7 +48,7 @@ def run(
     """Use a started writer; it is stopped afterwards."""
 
     async def whole() -> None:
-        writer = Writer(database, observe)
+        writer = Writer(database, lambda receipts: observe(len(receipts)))
         writer.start()
         try:
             await use(writer)

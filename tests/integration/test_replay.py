@@ -1,0 +1,105 @@
+"""The replay in processes of their own does what it does in one, and leaves none behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, update
+
+from projections import rebuild, replay
+from projections.database import Database
+from projections.log import LOG, SessionRange
+from projections.tables import webhook_events
+from tests.deliveries import session_rows
+from tests.property.logged_history import oracle_rows
+from tests.rebuilds import differences, fill, no_progress
+
+ROOT = Path(__file__).resolve().parents[2]
+
+HELD = """
+import os, sys, time
+from projections import replay
+from projections.database import Database
+from tests.integration.test_replay import tell_who_works
+
+if __name__ == "__main__":
+    replay.LONG_LOG_EVENTS, replay.RANGE_EVENTS = 0, 1
+    replay.os.cpu_count = lambda: 2
+    for worker in replay.replay(Database(os.environ["OPS_DATABASE_URL"]), tell_who_works):
+        print(worker, flush=True)
+        time.sleep(60)
+"""
+
+
+def tell_who_works(_connection: Connection, _sessions: SessionRange) -> int:
+    """The worker's process."""
+    return os.getpid()
+
+
+def die(_connection: Connection, _sessions: SessionRange) -> None:
+    """End the worker as the kernel does when memory is short."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.fixture(autouse=True)
+def processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "LONG_LOG_EVENTS", 0)
+    monkeypatch.setattr(replay, "RANGE_EVENTS", 10)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+
+
+def test_rows_and_differences_are_the_same(database: Database) -> None:
+    fill(database)
+    summary = rebuild.rebuild(database, no_progress)
+    assert (summary.events, summary.sessions) == (90, 30)
+    assert session_rows(database) == oracle_rows(database)
+    assert differences(database) == []
+    assert set(replay.replay(database, tell_who_works)).isdisjoint({os.getpid()})
+
+
+def test_what_the_fold_raises_on_is_named_and_can_be_set_aside(database: Database) -> None:
+    fill(database)
+    with database.write() as connection:
+        broken = update(webhook_events).where(LOG.session_id == "s4", LOG.event_type == "onboarding.failed")
+        connection.execute(broken.values(payload='{"data":[]}'))
+    before = session_rows(database)
+    with pytest.raises(rebuild.RebuildFailed, match=r"onboarding\.failed, id .* of session s4"):
+        rebuild.rebuild(database, no_progress)
+    assert session_rows(database) == before
+    assert rebuild.rebuild(database, no_progress, keep_going=True).quarantined == 1
+
+
+def test_a_worker_that_dies_is_told(database: Database) -> None:
+    fill(database)
+    with pytest.raises(replay.WorkerLost, match="memory"):
+        list(replay.replay(database, die))
+
+
+def test_workers_die_with_a_parent_that_is_killed(database: Database, database_url: str) -> None:
+    fill(database)
+    with subprocess.Popen(
+        [sys.executable, "-c", HELD],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "OPS_DATABASE_URL": database_url},
+        cwd=ROOT,
+        text=True,
+    ) as parent:
+        assert parent.stdout is not None
+        worker = int(parent.stdout.readline())
+        parent.kill()
+    deadline = time.monotonic() + 20
+    while is_running(worker):
+        assert time.monotonic() < deadline, "the worker outlived its parent"
+        time.sleep(0.02)
+
+
+def is_running(pid: int) -> bool:
+    """False for a zombie, too: here nobody collects orphans."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
