@@ -12,7 +12,7 @@ const SCOPES = ["read", "write", "admin"];
 
 /** `on` has an action for each button: role, disable, link, end. */
 export function userTable(users, on) {
-  return table({ caption: t("people.users"), rows: users, keyOf: (row) => row.id, columns: [
+  return table({ caption: t("people.users"), rows: users, keyOf: (row) => row.id, holds: false, columns: [
     { label: t("people.name"), cell: (row) => [h("bdi", { class: "strong" }, row.name),
       row.name === account().name ? h("span", { class: "muted" }, ` ${t("people.me")}`) : null] },
     { label: t("people.role"), cell: (row) => h("select", { "aria-label": t("people.role-of", row),
@@ -21,14 +21,15 @@ export function userTable(users, on) {
     { label: t("people.state"), cell: (row) => t(`people.${row.state}`) },
     { label: t("people.sessions"), cell: (row) => number(row.sessions) },
     { label: t("people.actions"), cell: (row) => h("div", { class: "buttons" },
+      // What comes and goes stands last: no button moves under the pointer, or turns into another.
+      action(row.state === "disabled" ? "people.enable" : "people.disable", row, on.disable),
       row.state === "disabled" ? null : action("people.new-link", row, on.link),
-      row.sessions === 0 ? null : action("people.end", row, on.end),
-      action(row.state === "disabled" ? "people.enable" : "people.disable", row, on.disable)) },
+      row.sessions === 0 ? null : action("people.end", row, on.end)) },
   ] });
 }
 
 export function tokenTable(tokens, revoke) {
-  return table({ caption: t("people.tokens"), rows: tokens, keyOf: (row) => row.id, columns: [
+  return table({ caption: t("people.tokens"), rows: tokens, keyOf: (row) => row.id, holds: false, columns: [
     { label: t("people.name"), cell: (row) => h("bdi", {}, row.name) },
     { label: t("people.scope"), cell: (row) => t(`scope.${row.scope}`) },
     { label: t("people.created"), cell: (row) => timeWithAge(row.created_at) },
@@ -40,5 +41,5 @@ export const roleField = () => selectField("role", t("people.role"), "viewer", R
 export const scopeField = () => selectField("scope", t("people.scope"), "read", SCOPES.map((scope) => [scope, t(`scope.${scope}`)]));
 
 function action(key, row, run) {
-  return h("button", { type: "button", class: "quiet", "aria-label": `${t(key)}: ${row.name}`, onclick: () => run(row) }, t(key));
+  return h("button", { type: "button", class: "quiet", "data-key": key, "aria-label": `${t(key)}: ${row.name}`, onclick: () => run(row) }, t(key));
 }

@@ -173,7 +173,7 @@ def test_a_revoked_token_leads_back_to_the_form(
 @pytest.mark.parametrize("width", [320, 768, 1280])
 @pytest.mark.parametrize("language", ["en", "pt"])
 def test_nothing_about_people_is_wider_than_the_screen(
-    page: Page, ops: RunningOps, width: int, language: str
+    ops: RunningOps, page: Page, width: int, language: str
 ) -> None:
     add_user(ops, "a" + "-long" * 12, "admin")
     page.set_viewport_size({"width": width, "height": 800})
