@@ -12,7 +12,8 @@ from bench.wizard_traffic import Moment, moments
 from portal_hooks.contract import parse_envelope
 from portal_hooks.instants import HOUR, MINUTE, SECOND, parse_instant
 from portal_hooks.strict_json import canonical_json
-from projections.database import Database, run_many
+from projections.database import Database
+from projections.driver_path import run_many
 from projections.log import LOG
 from projections.migrate import upgrade
 

@@ -23,7 +23,8 @@ from bench import peers, rebuild_command
 from bench.measure import Bar, Figure, Report, alternate, ratio, seconds, sync_milliseconds
 from bench.servers import OURS, Contestant, Sample, peer, serving
 from ops_service.ingress.routes import BATCH_PATH, PATH
-from projections.database import Database, run_many
+from projections.database import Database
+from projections.driver_path import run_many
 from projections.log import LOG, head
 from projections.tables import webhook_events
 

@@ -18,6 +18,9 @@ STREAM_END_SECONDS: Final = 1
 CONNECTION: Final = "ops.connection"
 """The ASGI extension that gives a route its connection, under "http", for setting `on_shutdown`."""
 
+_STOPPING: Final = "stopping"
+"""Among what all connections of a server share."""
+
 
 class BoundedHttp(HttpToolsProtocol):
     """uvicorn's own protocol bounds neither what stands around a request's body nor the time it may take.
@@ -54,6 +57,9 @@ class BoundedHttp(HttpToolsProtocol):
             raise ValueError("the head is too large")  # the parser stops and has send_400_response called
         self._end_deadline()
         super().on_headers_complete()
+        if _STOPPING in self.app_state:
+            # Accepted while the server stopped: it was not among those told to, and would be waited for.
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         self._outside_body = 0
@@ -83,6 +89,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._end(self._refusal)
 
     def shutdown(self) -> None:
+        self.app_state[_STOPPING] = True
         # A body that is still on its way was not accepted; waiting for it could take all the time there is.
         cycle = getattr(self, "cycle", None)  # None before the first request, whatever uvicorn's type says
         if cycle and cycle.more_body and not cycle.response_started:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, Table, case, func, select
 
 from portal_hooks.contract import FAILED_STAGE, STAGES
 from portal_hooks.instants import DAY
-from projections.database import run_many
+from projections.driver_path import run_many
 from projections.onboarding import Session
 from projections.sessions import Change, ReadModel
 from projections.tables import REACHED, funnel_daily

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, Select, Table, delete
 
 from portal_hooks.contract import STAGES
-from projections.database import run_many, select_in
+from projections.driver_path import run_many, select_in
 from projections.onboarding import Session
 from projections.tables import onboard_sessions
 

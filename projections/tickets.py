@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, and_, case, false, or_, select, true
 
 from portal_hooks.contract import ACCOUNT_CREATED, STAGES
-from projections.database import run_many, select_in
+from projections.driver_path import run_many, select_in
 from projections.onboarding import LAST_STAGE, STAGE_INDEX, Session
 from projections.sessions import Change
 from projections.tables import onboard_sessions, tickets

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, func, select
 
 from portal_hooks.instants import now_instant
 from projections import fingerprint, quarantine, sessions, sql_oracle, tickets
-from projections.database import Database, driver_rows
+from projections.database import Database
+from projections.driver_path import driver_rows
 from projections.log import SessionRange, head, histories, sessions_events
 from projections.onboarding import Event
 from projections.quarantine import fold_tolerantly

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import hypothesis
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 from sqlalchemy.engine import make_url
 
 from tests.servers import chromium, postgres, redis
@@ -175,6 +175,13 @@ def page(browser: Browser, page_complaints: list[str]) -> Iterator[Page]:
 
 
 @pytest.fixture
+def other_tab(page: Page, page_complaints: list[str]) -> Iterator[Page]:
+    """Another tab of the same browser, watched too."""
+    with _watched_tab(page.context, page_complaints) as opened:
+        yield opened
+
+
+@pytest.fixture
 def second_page(browser: Browser, page_complaints: list[str]) -> Iterator[Page]:
     """Another person's page, watched as the first one is."""
     with _watched(browser, page_complaints) as opened:
@@ -185,12 +192,19 @@ def second_page(browser: Browser, page_complaints: list[str]) -> Iterator[Page]:
 @contextmanager
 def _watched(browser: Browser, page_complaints: list[str]) -> Iterator[Page]:
     context = browser.new_context()
+    context.on("request", lambda request: page_complaints.extend(_foreign(request)))
+    with _watched_tab(context, page_complaints) as opened:
+        yield opened
+    context.close()
+
+
+@contextmanager
+def _watched_tab(context: BrowserContext, page_complaints: list[str]) -> Iterator[Page]:
     opened = context.new_page()
     opened.on("pageerror", lambda error: page_complaints.append(f"uncaught: {error}"))
     opened.on("console", lambda message: page_complaints.extend(_errors(message)))
-    context.on("request", lambda request: page_complaints.extend(_foreign(request)))
     yield opened
-    context.close()
+    opened.close()
 
 
 def _errors(message: ConsoleMessage) -> list[str]:

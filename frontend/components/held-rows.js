@@ -25,8 +25,13 @@ export function heldList(name, waiting, list) {
     list);
 }
 
-function free(name, button) {
+/** Shows the list as it is now: for what the operator did in it. */
+export function releaseRows(name) {
   lists.delete(name);
+}
+
+function free(name, button) {
+  releaseRows(name);
   redraw(button);
 }
 

@@ -5,6 +5,7 @@ import { h } from "../lib/dom.js";
 import { may } from "../lib/account.js";
 import { eventAddress, sessionAddress } from "../lib/stages.js";
 import { empty, explainRefusal } from "./card.js";
+import { releaseRows } from "./held-rows.js";
 import { pager, totalLine } from "./pager.js";
 import { table } from "./table.js";
 import { timeWithAge } from "./time.js";
@@ -24,6 +25,7 @@ export function quarantineList({ draw, reload, query }) {
     }
     state.trying = false;
     await reload();
+    releaseRows(t("quarantine.title"));
     draw();
   }
 

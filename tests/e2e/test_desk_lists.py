@@ -163,6 +163,7 @@ def test_an_error_keeps_what_was_loaded_and_says_how_old_it_is(
     problem = '{"title": "Service Unavailable", "detail": "busy", "status": 503}'
     headers = {"content-type": "application/problem+json", "x-request-id": "feedbeef"}
     desk.route("**/onboard/funnel*", lambda route: route.fulfill(status=503, headers=headers, body=problem))
+    wizard_run(ops, "two", 1)
     trouble = desk.locator("#funnel .trouble")
     expect(trouble).to_contain_text("The service is busy")
     expect(trouble).to_contain_text("Request feedbeef")

@@ -177,15 +177,14 @@ def test_without_a_stream_the_page_asks_and_says_so(
     forget_the_cut(page_complaints)
 
 
-def test_tabs_share_one_connection_and_inherit_it(ops: RunningOps, page: Page) -> None:
+def test_tabs_share_one_connection_and_inherit_it(ops: RunningOps, page: Page, other_tab: Page) -> None:
     hurry(page.context)
     open_at(page, ops, "#/events")
-    other = page.context.new_page()
-    other.add_init_script(RECORD_MESSAGES)
-    open_at(other, ops, "#/events")
+    other_tab.add_init_script(RECORD_MESSAGES)
+    open_at(other_tab, ops, "#/events")
     assert feed_of(ops).streams == 1
     send(ops, "one")
-    for tab in (page, other):
+    for tab in (page, other_tab):
         expect(tab.locator("table.list tbody tr")).to_have_count(1)
 
     def send_before_it_connects(route: Route) -> None:
@@ -194,26 +193,25 @@ def test_tabs_share_one_connection_and_inherit_it(ops: RunningOps, page: Page) -
 
     page.context.route("**/api/v1/stream*", send_before_it_connects, times=1)
     page.close()
-    expect(other.locator("table.list tbody tr")).to_have_count(2, timeout=3000)
+    expect(other_tab.locator("table.list tbody tr")).to_have_count(2, timeout=3000)
     wait_until(lambda: feed_of(ops).streams == 1)
     send(ops, "three")
-    expect(other.locator("table.list tbody tr")).to_have_count(3, timeout=3000)
-    expect_state(other, "live")
-    assert other.evaluate("window.heard") == [1, 2, 3]
-    other.close()
+    expect(other_tab.locator("table.list tbody tr")).to_have_count(3, timeout=3000)
+    expect_state(other_tab, "live")
+    assert other_tab.evaluate("window.heard") == [1, 2, 3]
+    other_tab.close()
     wait_until(lambda: feed_of(ops).streams == 0)
 
 
-def test_signing_out_hands_the_connection_on(ops: RunningOps, page: Page) -> None:
+def test_signing_out_hands_the_connection_on(ops: RunningOps, page: Page, other_tab: Page) -> None:
     open_at(page, ops, "#/events")
-    other = page.context.new_page()
-    open_at(other, ops, "#/events")
+    open_at(other_tab, ops, "#/events")
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_label("Password")).to_be_visible()
     send(ops, "one")
-    expect(other.locator("table.list tbody tr")).to_have_count(1, timeout=3000)
+    expect(other_tab.locator("table.list tbody tr")).to_have_count(1, timeout=3000)
     assert feed_of(ops).streams == 1
-    other.close()
+    other_tab.close()
 
 
 def test_without_locks_a_tab_connects_for_itself(ops: RunningOps, page: Page) -> None:

@@ -6,6 +6,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from ops_service.auth import passwords
+from tests.people import hash_of_password
 from tests.running_ops import RunningOps, running_ops
 
 
@@ -17,8 +18,11 @@ def ops(database_url: str) -> Iterator[RunningOps]:
 
 
 @pytest.fixture
-def genuine_hashes() -> None:
+def genuine_hashes() -> Iterator[None]:
     """For a test about the hashes themselves."""
+    hash_of_password.cache_clear()
+    yield
+    hash_of_password.cache_clear()
 
 
 @pytest.fixture(autouse=True)
