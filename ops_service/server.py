@@ -57,7 +57,7 @@ class BoundedHttp(HttpToolsProtocol):
             raise ValueError("the head is too large")  # the parser stops and has send_400_response called
         self._end_deadline()
         super().on_headers_complete()
-        if _STOPPING in self.app_state:
+        if self.is_stopping:
             # Accepted while the server stopped: it was not among those told to, and would be waited for.
             self.cycle.keep_alive = False
 
@@ -87,6 +87,11 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_response_complete()
         if was_last and self._refusal is not None:
             self._end(self._refusal)
+
+    @property
+    def is_stopping(self) -> bool:
+        """The server has told its connections to end."""
+        return _STOPPING in self.app_state
 
     def shutdown(self) -> None:
         self.app_state[_STOPPING] = True

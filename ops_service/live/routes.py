@@ -64,3 +64,5 @@ def _end_at_shutdown(request: Request, feed: Feed) -> None:
     extension = request.scope.get("extensions", {}).get(CONNECTION)
     if extension is not None:
         extension["http"].on_shutdown = feed.stop
+        if extension["http"].is_stopping:  # it began while this request was judged
+            feed.stop()

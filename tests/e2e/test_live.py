@@ -73,6 +73,15 @@ def counting(page: Page, part: str) -> Callable[[], int]:
     return lambda: len(made)
 
 
+def settle(page: Page) -> None:
+    """Wait until the page has loaded all it wants: half a second without a request."""
+    asked = counting(page, "/api/v1/")
+    seen = -1
+    while seen != asked():
+        seen = asked()
+        page.wait_for_timeout(500)
+
+
 def feed_of(ops: RunningOps) -> Feed:
     feed: Feed = ops.app.state.feed
     return feed
@@ -223,6 +232,7 @@ def test_without_locks_a_tab_connects_for_itself(ops: RunningOps, page: Page) ->
 
 def test_a_paused_page_says_since_when_it_stands(desk: Page, ops: RunningOps) -> None:
     expect_state(desk, "live")
+    settle(desk)
     desk.get_by_role("button", name="Pause").click()
     expect_state(desk, "paused")
     expect(desk.locator(".live-time")).to_have_text(re.compile(r"^updated \d\d:\d\d:\d\d$"))
