@@ -60,9 +60,10 @@ def make(path: Path, events: Iterable[Moment]) -> str:
 
 
 def cached(folder: Path, name: str, events: Callable[[], Iterable[Moment]]) -> str:
-    """The URL of the database `name` in `folder`, made when it is not there yet."""
+    """The URL of the database `name` in `folder`, made when it is not there yet; its schema is today's."""
     path = folder / f"{name}.sqlite3"
     if path.exists():
+        upgrade(f"sqlite:///{path}")
         return f"sqlite:///{path}"
     unfinished = folder / f"{name}.unfinished.sqlite3"
     make(unfinished, events())
