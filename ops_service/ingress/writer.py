@@ -161,6 +161,8 @@ class Writer:
         for job in jobs:
             self.waiting -= job.size
             if job.waiter.done():
+                if isinstance(job.outcome, Exception):
+                    logger.error("what nobody waits for any more could not be stored: %s", job.outcome)
                 continue
             if isinstance(job.outcome, list):
                 job.waiter.set_result(job.outcome)

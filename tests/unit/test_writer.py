@@ -217,6 +217,24 @@ def test_a_waiter_that_left_is_no_obstacle(database: Database) -> None:
     assert stored(database) == ["e1", "e2"]
 
 
+def test_what_fails_when_nobody_waits_any_more_is_logged(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_connection: Connection) -> None:
+        raise ValueError("no room")
+
+    async def use(writer: Writer) -> None:
+        with busy(database) as release:
+            left = asyncio.create_task(writer.keep(broken))
+            await asyncio.sleep(0.1)
+            left.cancel()
+            release()
+            await writer.submit([delivery("e1")])
+
+    run(database, use)
+    assert "what nobody waits for any more could not be stored: no room" in caplog.messages
+
+
 def test_more_than_may_wait_is_refused_at_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer_module, "CAPACITY", 3)
 
