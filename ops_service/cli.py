@@ -37,14 +37,15 @@ def serve(
         prepare(settings)
     # uvicorn raises the signal again after an orderly stop; that is no failure.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
-    uvicorn.run(
-        "ops_service.app:create_app",
-        factory=True,
-        host=host or settings.host,
-        port=settings.port if port is None else port,
-        workers=workers,
-        **server.options(),
-    )
+    with server.counting_together(workers):
+        uvicorn.run(
+            "ops_service.app:create_app",
+            factory=True,
+            host=host or settings.host,
+            port=settings.port if port is None else port,
+            workers=workers,
+            **server.options(),
+        )
 
 
 @app.command()
