@@ -53,9 +53,13 @@ class BoundedHttp(HttpToolsProtocol):
         self._head_bytes = 0
         self._set_deadline()
 
+    def on_url(self, url: bytes) -> None:
+        self._head_bytes += len(url)
+        super().on_url(url)
+
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:
-            self._head_bytes += len(name) + len(value)
+            self._head_bytes += len(name) + len(value) + len(": \r\n")
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
