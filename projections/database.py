@@ -42,10 +42,11 @@ _PRAGMAS: Final = {
 }
 
 
-# For NULL and bytes the driver looks for an adapter in several places before it binds them as they are, which
+# For NULL, bytes and bool the driver looks for an adapter in several places before it binds them, which
 # costs twenty times the binding; one that is registered is found at once.
 sqlite.register_adapter(type(None), lambda _none: None)
 sqlite.register_adapter(bytes, bytes)
+sqlite.register_adapter(bool, int)
 
 _SQLITE_PASSING: Final = (sqlite.OperationalError, sqlite.InterfaceError)
 """What SQLAlchemy's errors of the same names wrap; they come bare from the driver's own cursor."""
