@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import count
 from random import Random
 from urllib.parse import urlsplit
 
@@ -81,6 +82,7 @@ def judge(sent: Framed, received: bytes) -> list[int]:
 def test_an_event_is_stored_if_and_only_if_201_was_said(ops: RunningOps) -> None:
     created: dict[str, bytes] = {}
     seen: Counter[tuple[int, ...]] = Counter()
+    bursts = count()
 
     async def burst(requests: list[Framed]) -> list[bytes]:
         return await asyncio.gather(*(exchange(ops, each.head + each.body + CANARY) for each in requests))
@@ -94,7 +96,9 @@ def test_an_event_is_stored_if_and_only_if_201_was_said(ops: RunningOps) -> None
     @given(st.integers(0, 2**64 - 1))
     def many_bursts(seed: int) -> None:
         random, now = Random(seed), int(time.time())
-        requests = [framed(random, f"{seed:x}-{number}", now) for number in range(BURST)]
+        # The same seed may come again, at another time: its events are others then.
+        name = f"{seed:x}-{next(bursts)}"
+        requests = [framed(random, f"{name}-{number}", now) for number in range(BURST)]
         for sent, received in zip(requests, asyncio.run(burst(requests)), strict=True):
             statuses = judge(sent, received)
             seen[tuple(statuses)] += 1
