@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import idna
 
-from portal_hooks.instants import format_instant, now_instant, parse_instant
+from portal_hooks.instants import parse_instant
 from portal_hooks.strict_json import canonical_json
 
 STARTED: Final = "onboarding.started"
@@ -83,11 +83,6 @@ class Envelope(NamedTuple):
 def new_event_id() -> str:
     """A fresh id, unique without coordination."""
     return uuid.uuid4().hex
-
-
-def utc_now_rfc3339() -> str:
-    """Now, as `occurred_at` wants it."""
-    return format_instant(now_instant())
 
 
 def parse_envelope(value: object, carrier: frozenset[str] = frozenset()) -> Envelope:

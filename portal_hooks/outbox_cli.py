@@ -72,6 +72,10 @@ def _spool_dir(parsed: argparse.Namespace) -> Path:
         raise ConfigurationError("OPS_SPOOL_DIR is not set; set it as for the portal, or give --spool FOLDER")
     if not folder.is_dir():
         raise ConfigurationError(f"there is no spool folder {folder}")
+    # What cannot be listed would seem to be empty.
+    for part in (folder, *(folder / name for name in ("lanes", "parked", "dead"))):
+        if part.exists() and not os.access(part, os.R_OK | os.X_OK, effective_ids=True):
+            raise ConfigurationError(f"{part} is closed to this user; run it as the portal's user")
     return folder
 
 

@@ -17,7 +17,8 @@ from ops_service.auth import tokens
 from ops_service.auth.principals import SCOPES
 from ops_service.server import options
 from ops_service.settings import Settings
-from portal_hooks.contract import new_event_id, utc_now_rfc3339
+from portal_hooks.contract import new_event_id
+from portal_hooks.instants import format_instant, now_instant
 from portal_hooks.signing import headers_for
 from projections.database import Database
 
@@ -35,7 +36,7 @@ def event(event_type: str, session_id: str, **fields: Any) -> dict[str, Any]:
         "event_id": new_event_id(),
         "event_type": event_type,
         "session_id": session_id,
-        "occurred_at": utc_now_rfc3339(),
+        "occurred_at": format_instant(now_instant()),
     }
     return {**usual, **fields}
 

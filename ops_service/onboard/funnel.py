@@ -125,8 +125,10 @@ def failures(codes: Mapping[str | None, int]) -> list[dict[str, Any]]:
 
 
 def open_failures(sessions: Iterable[Session]) -> Counter[str | None]:
-    """The codes of the open failures, counted."""
-    return Counter(session.failure_code for session in sessions if session.current_stage == FAILED_STAGE)
+    """The codes of the open failures, counted; an empty one is none."""
+    return Counter(
+        session.failure_code or None for session in sessions if session.current_stage == FAILED_STAGE
+    )
 
 
 def newest_open(sessions: Iterable[Session], limit: int) -> list[Session]:

@@ -82,7 +82,7 @@ def _conditions(session: Session, filters: Filters, stalled_before: int) -> Iter
     yield not wanted.reached or _furthest(session) >= STAGES.index(wanted.reached)
     if wanted.failure_code is not None:
         yield session.current_stage == FAILED_STAGE
-        yield session.failure_code == (wanted.failure_code or None)
+        yield (session.failure_code or "") == wanted.failure_code
     yield not wanted.domain or session.domain == wanted.domain
     yield not wanted.q or wanted.q.lower() in f"{session.session_id}\n{session.domain or ''}".lower()
     yield wanted.began_since is None or session.first_event_at >= wanted.began_since

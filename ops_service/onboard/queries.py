@@ -3,7 +3,18 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, false, func, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    exists,
+    false,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
 
 from ops_service.onboard.funnel import FunnelRow
 from ops_service.onboard.windows import Window
@@ -64,11 +75,11 @@ def funnel_rows(connection: Connection, window: Window) -> Iterator[FunnelRow]:
 
 
 def failure_codes(connection: Connection, window: Window) -> dict[str | None, int]:
-    """The codes of the open failures, counted."""
+    """The codes of the open failures, counted; an empty one is none."""
+    # Not a parameter: PostgreSQL would not know it for the same in both places.
+    code = func.nullif(ROW.failure_code, literal_column("''"))
     query = (
-        select(ROW.failure_code, func.count())
-        .where(_in_window(window), ROW.current_stage == FAILED_STAGE)
-        .group_by(ROW.failure_code)
+        select(code, func.count()).where(_in_window(window), ROW.current_stage == FAILED_STAGE).group_by(code)
     )
     return dict(connection.execute(query).all())
 
@@ -144,8 +155,8 @@ def _conditions(filters: Filters, stalled_before: int) -> list[ColumnElement[boo
     if filters.reached:
         where.append(_furthest_in(STAGES[STAGES.index(filters.reached) :]))
     if filters.failure_code is not None:
-        code = filters.failure_code or None
-        where.append(and_(ROW.current_stage == FAILED_STAGE, ROW.failure_code.is_not_distinct_from(code)))
+        code = func.coalesce(ROW.failure_code, "")
+        where.append(and_(ROW.current_stage == FAILED_STAGE, code == filters.failure_code))
     if filters.domain:
         where.append(ROW.domain == filters.domain)
     if filters.q:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from portal_hooks.contract import utc_now_rfc3339
+from portal_hooks.instants import format_instant, now_instant
 from projections.tables import rejected_deliveries, webhook_events
 from tests.running_ops import INGRESS, OTHER_KEY, RunningOps, event
 
@@ -100,7 +100,7 @@ def test_wrong_fields_are_named_and_nothing_is_stored(
     assert rejections(ops) == [422]
 
 
-BASE = f'"event_type":"a","session_id":"s","occurred_at":"{utc_now_rfc3339()}"'
+BASE = f'"event_type":"a","session_id":"s","occurred_at":"{format_instant(now_instant())}"'
 
 
 @pytest.mark.parametrize(

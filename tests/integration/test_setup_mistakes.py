@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ops_service.settings import BadSettings, load
+from portal_hooks.outbox_cli import main as outbox
 from projections.database import DatabaseMisconfigured
 from projections.tables import metadata
 from tests.faults.stored_events import opened
@@ -74,6 +75,16 @@ def test_what_this_user_may_not_write_is_told(open_folder: Path) -> None:
     open_folder.chmod(0)
     with as_nobody():
         assert refusal(database).endswith("cannot be used: Permission denied")
+
+
+def test_a_spool_of_another_user_is_told(open_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (open_folder / "lanes").mkdir(mode=0)
+    for closed in (open_folder / "lanes", open_folder):
+        closed.chmod(0)
+        with as_nobody():
+            assert outbox(["--spool", str(open_folder), "status"]) == 2
+        told = capsys.readouterr().err
+        assert told == f"ops-portal-outbox: {closed} is closed to this user; run it as the portal's user\n"
 
 
 def test_without_its_tables_the_service_answers_503(database_url: str) -> None:

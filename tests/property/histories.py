@@ -24,7 +24,7 @@ _facts = st.fixed_dictionaries(
         "success": st.booleans() | st.just("false"),
         "infra_status": st.sampled_from(["ok", "warning", "skipped", "Ok", "", True, False, None]),
         "step": _texts | st.booleans(),
-        "code": _texts | st.none(),
+        "code": _texts | st.sampled_from([None, ""]),
         "reason": _texts,
         "domain": st.sampled_from(["inner.pt", "xn--caf-dma.pt"]),
     },

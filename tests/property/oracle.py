@@ -106,7 +106,7 @@ def funnel(
         },
         "steps": {stage: _step(rows, stage) for stage in STAGE_ORDER},
         "active_total": sum(row["state"] in ("active", "stalled") for row in rows),
-        "failures": dict(Counter(row["failure"][1] for row in rows if row["state"] == "failed")),
+        "failures": dict(Counter(row["failure"][1] or None for row in rows if row["state"] == "failed")),
     }
 
 

@@ -14,9 +14,8 @@ from portal_hooks.contract import (
     new_event_id,
     normalise_domain,
     parse_envelope,
-    utc_now_rfc3339,
 )
-from portal_hooks.instants import parse_instant
+from portal_hooks.instants import format_instant, now_instant, parse_instant
 from portal_hooks.strict_json import read_json
 
 EVENT: dict[str, Any] = {
@@ -230,6 +229,6 @@ def test_equal_data_has_equal_content_and_other_data_other(data: dict[str, Any])
 
 
 def test_what_a_publisher_makes_is_accepted() -> None:
-    made = {**EVENT, "event_id": new_event_id(), "occurred_at": utc_now_rfc3339()}
+    made = {**EVENT, "event_id": new_event_id(), "occurred_at": format_instant(now_instant())}
     assert parse_envelope(made).event_id == made["event_id"]
     assert new_event_id() != new_event_id()
