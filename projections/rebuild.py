@@ -120,6 +120,7 @@ def rebuild_session(database: Database, session_id: str) -> bool:
             connection.execute(delete(model.table))
             rows = model.totals(onboard_sessions)
             connection.execute(insert(model.table).from_select(model.table.columns.keys(), rows))
+        fingerprint.record(connection, rebuilt_at=now_instant())  # so open desks are told
     return bool(events)
 
 
