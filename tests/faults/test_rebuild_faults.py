@@ -36,7 +36,7 @@ KILLS = int(os.environ.get("REBUILD_FAULTS", "10"))
 POOLED_SESSIONS = 120
 """Enough that ranges are still waiting to be read when the third one has been written."""
 
-MOMENTS = 400
+MOMENTS = 440
 """A rebuild of the test log passes about so many moments."""
 
 OUTDATED = {("quiet", "domain"), ("quiet", "ticket")}
