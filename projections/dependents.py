@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Table, text
+from sqlalchemy.exc import InternalError, ProgrammingError
 
 from projections.database import DatabaseMisconfigured
 
@@ -119,7 +120,10 @@ def take_down(connection: Connection, table: Table) -> list[Kept]:
 
 
 def put_up(connection: Connection, kept: Iterable[Kept]) -> None:
-    """Give the new table what the old one had, and make its views again."""
+    """Give the new table what the old one had, and make its views again.
+
+    Raises DatabaseMisconfigured when the database does not let us.
+    """
     for name, definition, belongings in kept:
         if definition:
             _run(connection, definition)
@@ -150,4 +154,10 @@ def _told(connection: Connection, query: Any, name: str) -> Sequence[str]:
 
 
 def _run(connection: Connection, statement: str) -> None:
-    connection.exec_driver_sql(statement.replace("%", "%%"))
+    try:
+        connection.exec_driver_sql(statement.replace("%", "%%"))
+    except (ProgrammingError, InternalError) as error:
+        raise DatabaseMisconfigured(
+            f"a rebuild cannot keep what was put on its tables: {str(error.orig).splitlines()[0]}"
+            f" (at: {statement.splitlines()[0]})"
+        ) from error

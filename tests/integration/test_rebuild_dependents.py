@@ -8,7 +8,7 @@ import pytest
 
 from projections import rebuild
 from projections.database import Database, DatabaseMisconfigured
-from projections.dependents import require_replaceable
+from projections.dependents import Kept, put_up, require_replaceable
 from projections.tables import onboard_sessions
 from tests.deliveries import session_rows
 from tests.integration.test_rebuild import schema
@@ -158,6 +158,16 @@ def test_a_view_of_a_role_we_do_not_belong_to_is_in_the_way(database: Database, 
         connection.exec_driver_sql(f"SET LOCAL ROLE {role}")
         with pytest.raises(DatabaseMisconfigured, match=f"view theirs of role {owner}"):
             require_replaceable(connection, onboard_sessions)
+
+
+@postgresql
+def test_what_the_database_refuses_to_make_again_is_told(database: Database) -> None:
+    refused = Kept("onboard_sessions", None, ["GRANT SELECT ON onboard_sessions TO nobody"])
+    with (
+        pytest.raises(DatabaseMisconfigured, match=r'"nobody" does not exist \(at: GRANT SELECT'),
+        database.write() as connection,
+    ):
+        put_up(connection, [refused])
 
 
 def test_a_rebuild_that_would_lose_something_does_not_begin(database: Database, database_url: str) -> None:
