@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, delete, func, insert, select, text
 
 from portal_hooks.instants import now_instant
-from projections import fingerprint, projector, quarantine, sessions, shadow, tickets
+from projections import dependents, fingerprint, projector, quarantine, sessions, shadow, tickets
 from projections.database import Database, DatabaseUnavailable
 from projections.log import SessionRange, head, histories, sessions_events, sessions_touched
 from projections.onboarding import Event, Session
@@ -89,7 +89,7 @@ def rebuild(database: Database, progress: Progress, *, keep_going: bool = False)
     """Replay the whole log into shadow tables and cut over.
 
     With `keep_going`, events the fold raises on are quarantined instead of stopping the rebuild. Raises
-    RebuildFailed, AlreadyRunning or DatabaseUnavailable.
+    RebuildFailed, AlreadyRunning, DatabaseMisconfigured or DatabaseUnavailable.
     """
     fold = _Fold(keep_going)
     with database.alone("rebuild"):
@@ -120,6 +120,7 @@ def rebuild_session(database: Database, session_id: str) -> bool:
             connection.execute(delete(model.table))
             rows = model.totals(onboard_sessions)
             connection.execute(insert(model.table).from_select(model.table.columns.keys(), rows))
+        fingerprint.record(connection, rebuilt_at=now_instant())  # so open desks are told
     return bool(events)
 
 
@@ -135,6 +136,8 @@ def describe(failure: Failure) -> str:
 def _begin(database: Database, *, anew: bool) -> tuple[int, bool]:
     """The position from which to catch up, and whether a killed rebuild is continued."""
     with database.write() as connection:
+        for live in _LIVE:
+            dependents.require_replaceable(connection, live)
         built_by, position = fingerprint.shadow_state(connection)
         usable = built_by == fingerprint.fingerprint() and shadow.exists(connection, onboard_sessions)
         if usable and position is not None and not anew:
