@@ -159,7 +159,7 @@ def _fill(database: Database, total: int, fold: _Fold, progress: Progress) -> tu
     with closing(replay(database, _fold_range, after or "")) as parts:
         for part in parts:
             fold.set_aside(part.failures)
-            with database.write() as connection:
+            with database.write_aside() as connection:
                 sessions.upsert(connection, part.rows, _SHADOW)
             events += part.events
             folded += part.sessions
@@ -178,7 +178,7 @@ def _fold_range(connection: Connection, of: SessionRange) -> _Folded:
 def _index(database: Database) -> None:
     """Index the filled shadow: cheaper than keeping indexes in step. One at a time, for ingest waits."""
     for index in sorted(_SHADOW.indexes, key=lambda index: str(index.name)):
-        with database.write() as connection:
+        with database.write_aside() as connection:
             index.create(connection, checkfirst=True)
 
 
@@ -187,7 +187,7 @@ def _derive(database: Database) -> None:
     for model in READ_MODELS:
         with database.read() as connection:
             rows = connection.execute(model.totals(_SHADOW)).mappings().all()
-        with database.write() as connection:
+        with database.write_aside() as connection:
             shadow.create(connection, model.table)
             if rows:
                 connection.execute(insert(shadow_of(model.table)), [dict(row) for row in rows])
@@ -203,7 +203,7 @@ def _catch_up(database: Database, position: int, fold: _Fold) -> int:
             break
         waiting = iter(touched)
         while some := list(islice(waiting, CUTOVER_SESSIONS)):
-            with database.write() as connection:
+            with database.write_aside() as connection:
                 _refold_into_shadow(connection, some, fold)
         position = reached
     return position
