@@ -4,7 +4,7 @@ import { announce } from "./components/announcer.js";
 import { explainRefusal } from "./components/card.js";
 import { shell } from "./components/shell.js";
 import { installShortcuts } from "./components/shortcuts.js";
-import { loadCatalog, t } from "./i18n/catalog.js";
+import { chooseLanguage, t } from "./i18n/catalog.js";
 import { account, mayBeSignedIn, setAccount } from "./lib/account.js";
 import { dropToken, takeTokenFromAddress, token } from "./lib/credentials.js";
 import { createLive } from "./lib/live.js";
@@ -12,8 +12,9 @@ import { morph } from "./lib/morph.js";
 import { applyTheme } from "./lib/preferences.js";
 import { currentRoute } from "./lib/router.js";
 import { createSharedStream } from "./lib/shared-stream.js";
-import { viewFor, welcomeView } from "./views/routes.js";
+import { viewFor } from "./views/routes.js";
 import { signInView } from "./views/sign-in.js";
+import { welcomeView } from "./views/welcome.js";
 
 const root = document.getElementById("app");
 const createStream = (listeners) => createSharedStream({ open: api.stream, ...listeners });
@@ -129,7 +130,7 @@ async function onNavigation() {
   root.querySelector("h1")?.focus({ preventScroll: true });
 }
 
-await loadCatalog();
+chooseLanguage();
 applyTheme();
 takeTokenFromAddress();
 await recallAccount();

@@ -7,7 +7,7 @@ import { timeWithAge } from "./time.js";
 
 export function auditTable(lines) {
   return table({ caption: t("audit.title"), rows: lines, keyOf: (row) => row.id, columns: [
-    { label: t("audit.when"), cell: (row) => timeWithAge(row.at) },
+    { label: t("failure.at"), cell: (row) => timeWithAge(row.at) },
     { label: t("audit.who"), cell: (row) => [who(row), row.address ? h("span", { class: "id" }, row.address) : null] },
     { label: t("audit.what"), cell: (row) => name("audit", row.action) },
     { label: t("audit.subject"), cell: (row) => [on(row.subject),

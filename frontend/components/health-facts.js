@@ -18,9 +18,9 @@ export function projectionFacts({ fingerprint, rebuilt_at: rebuilt, verified_at:
 export function healthFacts(health) {
   return h("dl", { class: "facts" },
     fact("health.status", known(health.status, "ready")),
-    fact("health.last-event", health.last_event_at ? timeWithAge(health.last_event_at) : t("health.no-event")),
+    fact("session.last", health.last_event_at ? timeWithAge(health.last_event_at) : t("health.no-event")),
     fact("health.projection", known(health.projection, "current")),
-    fact("health.quarantined", health.quarantined === null ? NOTHING
+    fact("quarantine.title", health.quarantined === null ? NOTHING
       : verdict(health.quarantined === 0, number(health.quarantined))),
     fact("health.database", known(health.database, "ok")),
     fact("health.migrations", known(health.migrations, "current")));

@@ -22,7 +22,7 @@ function columns() {
   return [
     { label: t("rejected.delivery"), cell: (row) => h("bdi", { class: "id" }, row.webhook_id) },
     { label: t("session.source"), cell: (row) => h("bdi", {}, row.source) },
-    { label: t("rejected.reason"), cell: (row) => [h("bdi", { class: "clip" }, `${row.status} · ${row.detail}`), body(row)] },
+    { label: t("failure.reason"), cell: (row) => [h("bdi", { class: "clip" }, `${row.status} · ${row.detail}`), body(row)] },
     { label: t("event.received"), cell: (row) => timeWithAge(row.received_at) },
   ];
 }

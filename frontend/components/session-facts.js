@@ -18,7 +18,7 @@ export function sessionFacts(session, set = {}) {
     fact("session.source", h("bdi", {}, session.source), setBy(set.source)),
     fact("session.began", timeWithAge(session.first_event_at), setBy(set.first_event_at)),
     fact("session.last", timeWithAge(session.last_event_at), setBy(set.last_event_at)),
-    fact("session.events", h("a", { href: address("/events", { session_id: session.session_id }) },
+    fact("nav.events", h("a", { href: address("/events", { session_id: session.session_id }) },
       number(session.event_count))),
     fact("ticket.one", session.ticket_id === null ? NOTHING
       : h("a", { href: ticketAddress(session.ticket_id) }, `#${session.ticket_id}`)),

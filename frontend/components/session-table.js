@@ -41,7 +41,7 @@ function last() {
 }
 
 function events() {
-  return { label: t("session.events"), className: "numeric", cell: (row) => number(row.event_count) };
+  return { label: t("nav.events"), className: "numeric", cell: (row) => number(row.event_count) };
 }
 
 function ticket() {

@@ -25,7 +25,7 @@ export function accountView({ draw, signOut }) {
     draw();
   }
 
-  return { resources: [], render: () =>
+  return { title: () => t("account.title"), resources: [], render: () =>
     h("div", { class: "stack account", "aria-busy": "false" }, who(signOut),
       account().kind === "user" ? passwordCard(state, change) : null) };
 }

@@ -43,6 +43,7 @@ export function peopleView({ query, draw }) {
   const revoke = (token) => run("tokens", () => api.revokeToken(token.id));
 
   return {
+    title: () => t("nav.people"),
     resources: [users, tokens, audit],
     render: () => h("div", { class: "stack" },
       card({ id: "users", title: t("people.users"), resource: users, body: (data) => [

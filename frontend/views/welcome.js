@@ -24,7 +24,7 @@ export function welcomeView({ secret, draw, onSignedIn }) {
     }
   }
 
-  return { resources: [], render: () => page(state, submit) };
+  return { title: () => t("welcome.title"), isBare: true, resources: [], render: () => page(state, submit) };
 }
 
 function page({ target, error, message, trying }, onsubmit) {

@@ -196,18 +196,6 @@ def test_what_was_written_stands_in_the_timeline_and_never_folds(desk: Page, ops
     expect(story).to_have_count(4)
 
 
-def test_a_view_whose_code_does_not_come_says_so_and_can_be_tried_again(
-    desk: Page, page_complaints: list[str]
-) -> None:
-    desk.route("**/views/health.js*", lambda route: route.abort())
-    desk.get_by_role("link", name="Health").click()
-    expect(desk.get_by_role("alert")).to_contain_text("does not answer")
-    desk.unroute("**/views/health.js*")
-    desk.get_by_role("button", name="Try again").click()
-    expect(desk.locator("#projection .facts")).to_be_visible()
-    page_complaints.clear()
-
-
 def test_who_may_only_read_is_offered_no_retry(
     desk: Page, ops: RunningOps, monkeypatch: pytest.MonkeyPatch
 ) -> None:

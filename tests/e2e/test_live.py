@@ -3,7 +3,6 @@
 import re
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Request, Route, expect
@@ -15,7 +14,6 @@ from tests.rebuilds import no_progress
 from tests.running_ops import RunningOps, event
 from tests.servers.unreliable_proxy import Line, severable_line
 
-TIMING = Path(__file__).resolve().parents[2] / "frontend" / "lib" / "timing.js"
 QUICK = {"firstPoll": 200, "poll": 500, "backoff": 50, "longestBackoff": 400, "retry": 300}
 
 
@@ -28,15 +26,16 @@ def line(ops: RunningOps) -> Iterator[Line]:
 
 def hurry(context: BrowserContext, **changes: int) -> None:
     """Serve the page with shorter times."""
-    source = TIMING.read_text()
-    for name, value in {**QUICK, **changes}.items():
-        source, found = re.subn(rf"\b{name}: [\d_]+", f"{name}: {value}", source)
-        assert found == 1, name
+
 
     def fulfil(route: Route) -> None:
+        source = route.fetch().text()
+        for name, value in {**QUICK, **changes}.items():
+            source, found = re.subn(rf"^{name}: [\d_]+", f"{name}: {value}", source, flags=re.MULTILINE)
+            assert found == 1, name
         route.fulfill(body=source, content_type="text/javascript")
 
-    context.route("**/static/lib/timing.js", fulfil)
+    context.route("**/static/app.js", fulfil)
 
 
 def open_at(page: Page, ops: RunningOps, address: str, url: str | None = None) -> None:
