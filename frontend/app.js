@@ -4,9 +4,8 @@ import { announce } from "./components/announcer.js";
 import { explainRefusal } from "./components/card.js";
 import { shell } from "./components/shell.js";
 import { installShortcuts } from "./components/shortcuts.js";
-import { chooseLanguage, t } from "./i18n/catalog.js";
-import { account, mayBeSignedIn, setAccount } from "./lib/account.js";
-import { dropToken, takeTokenFromAddress, token } from "./lib/credentials.js";
+import { loadCatalog, t } from "./i18n/catalog.js";
+import { account, dropToken, mayBeSignedIn, setAccount, takeTokenFromAddress, token } from "./lib/account.js";
 import { createLive } from "./lib/live.js";
 import { morph } from "./lib/morph.js";
 import { applyTheme } from "./lib/preferences.js";
@@ -130,10 +129,9 @@ async function onNavigation() {
   root.querySelector("h1")?.focus({ preventScroll: true });
 }
 
-chooseLanguage();
 applyTheme();
 takeTokenFromAddress();
-await recallAccount();
+await Promise.all([loadCatalog(), recallAccount()]);
 window.addEventListener("hashchange", onNavigation);
 root.addEventListener("redraw", () => draw());
 installShortcuts(live.toggle);

@@ -24,12 +24,14 @@ _MEDIA_TYPES: Final = {".js": "text/javascript", ".css": "text/css"}
 # Comments that have lines of their own; what stands behind code may be part of a text.
 _COMMENTS: Final = re.compile(r"^[ \t]*(?://[^\n]*|/\*.*?\*/[ \t]*)$", re.MULTILINE | re.DOTALL)
 _BREAKS: Final = re.compile(r"\s*\n\s*")
+# Where a line may go on: behind these no break has a meaning, unless they stand in a comment behind code.
+_GOES_ON: Final = re.compile(r"^((?:(?!//).)*[{(\[,;])\n", re.MULTILINE)
 _REFUSED: Final = re.compile(r";\s*q=0(?:\.0*)?$")
 
 
 def condensed(source: str) -> str:
-    """The script or style without comments, indentation and empty lines. Our sources have no texts of several lines."""
-    return _BREAKS.sub("\n", _COMMENTS.sub("", source)).lstrip()
+    """The script or style without comments, indentation and needless breaks. No text in it has several lines."""
+    return _GOES_ON.sub(r"\1", _BREAKS.sub("\n", _COMMENTS.sub("", source)).lstrip())
 
 
 class Sent(NamedTuple):

@@ -4,6 +4,7 @@ import { h } from "../lib/dom.js";
 import { NOTHING } from "../lib/format.js";
 import { table } from "./table.js";
 import { timeWithAge } from "./time.js";
+import { detailTold } from "./told.js";
 
 export function auditTable(lines) {
   return table({ caption: t("audit.title"), rows: lines, keyOf: (row) => row.id, columns: [
@@ -11,7 +12,7 @@ export function auditTable(lines) {
     { label: t("audit.who"), cell: (row) => [who(row), row.address ? h("span", { class: "id" }, row.address) : null] },
     { label: t("audit.what"), cell: (row) => name("audit", row.action) },
     { label: t("audit.subject"), cell: (row) => [on(row.subject),
-      row.detail ? h("bdi", { class: "id" }, row.detail) : null] },
+      row.detail ? h("bdi", { class: "id" }, detailTold(row)) : null] },
   ] });
 }
 

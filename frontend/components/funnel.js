@@ -92,7 +92,7 @@ function breakdown(segments) {
   return h("ul", { class: "breakdown" }, segments.map(({ kind, count, href }) =>
     h("li", { "data-key": kind }, h("a", { href, "data-state": kind },
       h("span", { class: `swatch fill-${kind}`, "aria-hidden": "true" }),
-      h("span", { class: "figure" }, number(count)), " ", plural(`where.${kind}`, count)))));
+      h("span", { class: "figure" }, number(count)), " ", t(count === 1 ? `state.${kind}` : `where.${kind}`)))));
 }
 
 function explanation() {

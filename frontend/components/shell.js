@@ -44,7 +44,7 @@ function liveLine(live) {
 
 function footer({ draw, signOut }) {
   return h("footer", { class: "bottom" },
-    choice("language", currentLanguage(), LANGUAGES, (value) => { useLanguage(value); draw(); }),
+    choice("language", currentLanguage(), LANGUAGES, (value) => useLanguage(value).then(draw)),
     choice("theme", preference("theme"), ["auto", "light", "dark"], (value) => {
       setPreference("theme", value);
       applyTheme();

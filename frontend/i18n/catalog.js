@@ -1,25 +1,25 @@
 // Looks up text in the catalog of the operator's language.
 import { preference, setPreference } from "../lib/preferences.js";
-import { ONBOARDING_TEXTS } from "./onboarding.js";
-import { PAGE_TEXTS } from "./page.js";
 
 const LOCALES = { pt: "pt-PT", en: "en-GB" };
-const CATALOG = { ...PAGE_TEXTS, ...ONBOARDING_TEXTS };
 let language = "en";
+let messages = {};
 
 export const LANGUAGES = Object.keys(LOCALES);
 
-/** Speaks the chosen language, or the browser's, or English. */
-export function chooseLanguage() {
+/** Loads the catalog of the chosen language, or the browser's, or English. */
+export async function loadCatalog() {
   const wanted = [preference("language"), ...navigator.languages].map((tag) => tag?.slice(0, 2).toLowerCase());
   language = wanted.find((tag) => tag in LOCALES) ?? "en";
+  // From the root: the script that asks may be sent joined with others, under another address.
+  messages = (await import(`/static/i18n/${language}.js`)).default;
   document.documentElement.lang = LOCALES[language];
 }
 
 /** Switches language, and remembers it. */
-export function useLanguage(name) {
+export async function useLanguage(name) {
   setPreference("language", name);
-  chooseLanguage();
+  await loadCatalog();
 }
 
 export const currentLanguage = () => language;
@@ -27,7 +27,7 @@ export const locale = () => LOCALES[language];
 
 /** The text of `key` with `{name}` replaced from `values`; the key itself shows that a text is missing. */
 export function t(key, values = {}) {
-  return (find(key) ?? key).replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
+  return (messages[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
 /** Text for a count: `key.one` or `key.other`, as both languages count. */
@@ -37,10 +37,5 @@ export function plural(key, count, values = {}) {
 
 /** Text for a value that the service names, such as a stage; an unknown value is shown as it is. */
 export function name(group, value) {
-  return find(`${group}.${value}`) ?? String(value);
-}
-
-function find(key) {
-  const texts = CATALOG[key];
-  return Array.isArray(texts) ? texts[language === "en" ? 0 : 1] : texts;
+  return messages[`${group}.${value}`] ?? String(value);
 }

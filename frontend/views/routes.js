@@ -1,10 +1,11 @@
 // Which view an address opens.
+import { t } from "../i18n/catalog.js";
+import { h } from "../lib/dom.js";
 import { accountView } from "./account.js";
 import { dashboardView } from "./dashboard.js";
 import { eventView } from "./event.js";
 import { eventsView } from "./events.js";
 import { healthView } from "./health.js";
-import { notFoundView } from "./not-found.js";
 import { peopleView } from "./people.js";
 import { sessionView } from "./session.js";
 import { sessionsView } from "./sessions.js";
@@ -20,4 +21,9 @@ export function viewFor({ segments: [section, id, ...more] }) {
   if (section === undefined) return dashboardView;
   const known = id === undefined ? LISTS : more.length === 0 ? DETAILS : {};
   return Object.hasOwn(known, section) ? known[section] : notFoundView;
+}
+
+function notFoundView() {
+  return { title: () => t("not-found.title"), resources: [], render: () =>
+    h("p", {}, t("not-found.text"), " ", h("a", { href: "#/" }, t("nav.dashboard"))) };
 }

@@ -91,12 +91,10 @@ def answering(desk: Page, state: str) -> Iterator[None]:
 
 def texts(desk: Page, language: str) -> dict[str, str]:
     """The desk's own catalog in a language."""
-    both: dict[str, str | list[str]] = desk.evaluate(
-        """async () => ({ ...(await import("/static/i18n/page.js")).PAGE_TEXTS,
-            ...(await import("/static/i18n/onboarding.js")).ONBOARDING_TEXTS })"""
+    catalog: dict[str, str] = desk.evaluate(
+        "async name => (await import(`/static/i18n/${name}.js`)).default", language
     )
-    which = ("en", "pt").index(language)
-    return {key: found if isinstance(found, str) else found[which] for key, found in both.items()}
+    return catalog
 
 
 def use_language(desk: Page, language: str) -> None:

@@ -31,7 +31,7 @@ def hurry(context: BrowserContext, **changes: int) -> None:
     def fulfil(route: Route) -> None:
         source = route.fetch().text()
         for name, value in {**QUICK, **changes}.items():
-            source, found = re.subn(rf"^{name}: [\d_]+", f"{name}: {value}", source, flags=re.MULTILINE)
+            source, found = re.subn(rf"\b{name}: [\d_]+", f"{name}: {value}", source)
             assert found == 1, name
         route.fulfill(body=source, content_type="text/javascript")
 

@@ -65,8 +65,13 @@ def test_an_unchanged_file_is_not_sent_again(ops: RunningOps) -> None:
 
 
 def test_only_comments_that_have_a_line_of_their_own_are_left_out() -> None:
-    source = 'a("http://x"); // why\n  // gone\n\n/** gone\n * too\n */\n  b("/* stays */");\n'
-    assert condensed(source) == 'a("http://x"); // why\nb("/* stays */");\n'
+    source = 'a("http://x"); // why\n  // gone\n\n/** gone\n * too\n */\n  b("/* stays */")\n'
+    assert condensed(source) == 'a("http://x"); // why\nb("/* stays */")\n'
+
+
+def test_lines_are_joined_where_a_break_has_no_meaning() -> None:
+    source = "a(b,\n  c); // d,\ne();\n\nreturn {\n  f: 1,\n}\ng\n"
+    assert condensed(source) == "a(b,c); // d,\ne();return {f: 1,}\ng\n"
 
 
 def test_every_module_stands_once_in_the_joined_script_behind_what_it_imports() -> None:
