@@ -16,7 +16,7 @@ import { signInView } from "./views/sign-in.js";
 import { welcomeView } from "./views/welcome.js";
 
 const root = document.getElementById("app");
-const createStream = (listeners) => createSharedStream({ open: api.stream, ...listeners });
+const createStream = (listeners) => createSharedStream({ open: listen, ...listeners });
 const live = createLive({ createStream, refresh: refreshView, onState: onLiveState });
 let route = currentRoute();
 let view = null;
@@ -64,6 +64,14 @@ async function refreshView(messages) {
 // A refusal is an answer; silence and a failing service are not.
 function isAnswer({ status }) {
   return status !== 0 && status < 500;
+}
+
+// The stream is the first to learn that the session has ended.
+function listen(after, signal) {
+  return api.stream(after, signal).catch((error) => {
+    if (error.status === 401) endSession();
+    throw error;
+  });
 }
 
 function drawIf(current) {

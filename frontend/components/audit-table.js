@@ -20,7 +20,7 @@ export function auditTable(lines) {
 function on(subject) {
   if (subject === null) return NOTHING;
   const [kind, ...rest] = subject.split(" ");
-  return [name("audit.on", kind), " ", h("bdi", {}, rest.join(" "))];
+  return [name("audit", kind === "nobody" ? "unknown" : kind), " ", h("bdi", {}, rest.join(" "))];
 }
 
 function who({ actor, actor_kind: kind }) {

@@ -96,7 +96,7 @@ function breakdown(segments) {
 }
 
 function explanation() {
-  const points = ["population", "reached", "standing", "times", "change", "past", "live"];
+  const points = ["population", "reached", "standing", "times", "change", "past"];
   return h("details", { class: "how" }, h("summary", {}, t("how.title")),
     h("ul", {}, points.map((point) => h("li", {}, t(`how.${point}`)))));
 }

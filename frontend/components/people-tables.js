@@ -18,7 +18,7 @@ export function userTable(users, on) {
     { label: t("people.role"), cell: (row) => h("select", { "aria-label": t("people.role-of", row),
       onchange: (event) => on.role(row, event.target.value) },
     ROLES.map((role) => h("option", { value: role, selected: role === row.role }, t(`role.${role}`)))) },
-    { label: t("people.state"), cell: (row) => t(`people.${row.state}`) },
+    { label: t("ticket.status"), cell: (row) => t(`people.${row.state}`) },
     { label: t("people.sessions"), cell: (row) => number(row.sessions) },
     { label: t("people.actions"), cell: (row) => h("div", { class: "buttons" },
       // What comes and goes stands last: no button moves under the pointer, or turns into another.

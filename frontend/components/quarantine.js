@@ -46,7 +46,7 @@ function columns(retry) {
     { label: t("session.one"), cell: idLink },
     { label: t("error.label"), cell: (row) => h("bdi", { class: "clip" }, row.error) },
     { label: t("event.since"), cell: (row) => timeWithAge(row.quarantined_at) },
-    may("write") && { label: t("quarantine.action"), cell: (row) => h("button", { type: "button", class: "quiet",
+    may("write") && { label: t("people.actions"), cell: (row) => h("button", { type: "button", class: "quiet",
       "aria-label": t("quarantine.retry-one", { session: row.session_id }), onclick: () => retry(row.session_id) },
     t("quarantine.retry")) },
   ].filter(Boolean);

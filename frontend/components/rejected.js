@@ -29,5 +29,5 @@ function columns() {
 
 function body(row) {
   return h("details", { class: "raw" }, h("summary", {}, t("rejected.body", { n: number(row.body_bytes) })),
-    payload(row.body, t("rejected.body-of", { id: row.webhook_id })));
+    payload(row.body, t("timeline.data-of", { type: row.webhook_id })));
 }

@@ -4,7 +4,6 @@ const DEFAULTS = { theme: "auto", language: null, zone: "local", order: "oldest"
 
 // A long timeline asks thousands of times.
 const known = new Map();
-window.addEventListener("storage", () => known.clear());
 
 /** The stored choice, or the default. */
 export function preference(name) {

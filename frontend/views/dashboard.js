@@ -13,11 +13,10 @@ import { ticketTable } from "../components/ticket-table.js";
 import { asOfNotice, timeWithAge } from "../components/time.js";
 import { TREND_DAYS, trend } from "../components/trend.js";
 import { t } from "../i18n/catalog.js";
-import { byEvents, byEventsAndService, byEventsAndTickets } from "../lib/concerns.js";
 import { h } from "../lib/dom.js";
 import { number } from "../lib/format.js";
 import { preference, setPreference } from "../lib/preferences.js";
-import { resource } from "../lib/resource.js";
+import { byEvents, byEventsAndService, byEventsAndTickets, resource } from "../lib/resource.js";
 import { address } from "../lib/router.js";
 import { failedWith, sessionsIn } from "../lib/stages.js";
 

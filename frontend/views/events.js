@@ -7,8 +7,8 @@ import { listPage } from "../components/list-page.js";
 import { table } from "../components/table.js";
 import { exactTime, timeWithAge } from "../components/time.js";
 import { t } from "../i18n/catalog.js";
-import { byEvents } from "../lib/concerns.js";
 import { h } from "../lib/dom.js";
+import { byEvents } from "../lib/resource.js";
 import { NOTHING } from "../lib/format.js";
 
 const NEWEST_FIRST = "desc";

@@ -5,8 +5,8 @@ import { listPage } from "../components/list-page.js";
 import { asOfNotice } from "../components/time.js";
 import { sessionTable } from "../components/session-table.js";
 import { t } from "../i18n/catalog.js";
-import { byEvents } from "../lib/concerns.js";
 import { address } from "../lib/router.js";
+import { byEvents } from "../lib/resource.js";
 import { STAGES, STATES } from "../lib/stages.js";
 
 const PATH = "/sessions";

@@ -4,8 +4,8 @@ import { checkField, choices, filterForm, selectField, textField } from "../comp
 import { listPage } from "../components/list-page.js";
 import { ticketTable } from "../components/ticket-table.js";
 import { t } from "../i18n/catalog.js";
-import { byEventsAndTickets } from "../lib/concerns.js";
 import { h } from "../lib/dom.js";
+import { byEventsAndTickets } from "../lib/resource.js";
 import { STAGES, STATES, STATUSES } from "../lib/stages.js";
 
 const PATH = "/tickets";

@@ -84,8 +84,14 @@ def test_every_module_stands_once_in_the_joined_script_behind_what_it_imports() 
 @pytest.mark.parametrize(
     ("modules", "complaint"),
     [
-        ({"a": 'import { b } from "./b.js";\n', "b": 'import { a } from "./a.js";\nexport const b = 1;\n'}, "itself"),
-        ({"a": 'import { b } from "./b.js";\nexport const b = 1;\n', "b": "export const b = 1;\n"}, "both export b"),
+        (
+            {"a": 'import { b } from "./b.js";\n', "b": 'import { a } from "./a.js";\nexport const b = 1;\n'},
+            "itself",
+        ),
+        (
+            {"a": 'import { b } from "./b.js";\nexport const b = 1;\n', "b": "export const b = 1;\n"},
+            "both export b",
+        ),
         ({"a": 'import b from "./b.js";\n', "b": "export const b = 1;\n"}, "import b from"),
         ({"a": "export default 1;\n"}, "export default"),
         ({"a": "export let a = 1;\n"}, "export let"),
