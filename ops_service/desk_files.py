@@ -30,7 +30,7 @@ _REFUSED: Final = re.compile(r";\s*q=0(?:\.0*)?$")
 
 
 def condensed(source: str) -> str:
-    """The script or style without comments, indentation and needless breaks. No text in it has several lines."""
+    """The source without comments, indentation and needless breaks. No text in it may have several lines."""
     return _GOES_ON.sub(r"\1", _BREAKS.sub("\n", _COMMENTS.sub("", source)).lstrip())
 
 

@@ -92,7 +92,7 @@ Admin = Annotated[Principal, Depends(Guard("admin"))]
 
 
 async def is_still(principal: Principal, request: Request) -> bool:
-    """Whether the request's credentials stand for the same as when it came; False also when that cannot be known."""
+    """Whether the request's credentials stand for the same as when it came; False also where nobody knows."""
     try:
         return await run_in_threadpool(_authenticate, request, await _bearer(request), False) == principal
     except (Problem, DatabaseUnavailable):

@@ -25,13 +25,13 @@ class Stream:
     """The messages for one client: the log's in order, without gap or repeat."""
 
     def __init__(self, feed: Feed, opening: Opening, may_listen: Callable[[], Awaitable[bool]]) -> None:
-        """`opening` is the feed's answer to where the client has come; `may_listen` looks at its credentials."""
+        """`opening` is the feed's answer to where the client is; `may_listen` looks at its credentials."""
         self._feed = feed
         self._may_listen = may_listen
         self._number, self._position, self._opening = opening
 
     async def frames(self) -> AsyncIterator[bytes]:
-        """The bytes to send, until the feed stops, the client may not listen or the stream has lived its time."""
+        """The bytes to send, until the feed stops, the client may not listen or the stream's time is over."""
         loop = asyncio.get_running_loop()
         # Not all clients that came together after a restart shall come again together.
         ends_at = loop.time() + LIFETIME_SECONDS * random.uniform(0.75, 1.0)

@@ -347,7 +347,7 @@ def test_nothing_is_wider_than_the_screen(desk: Page, ops: RunningOps, width: in
 
 
 def test_the_modules_run_as_they_are_written_too(demo: RunningOps, page: Page) -> None:
-    """What the service joins into one script, a browser may load module by module: each imports all it uses."""
+    """What the service joins into one script runs module by module, too: each imports all it uses."""
 
     def source(route: Route) -> None:
         route.fulfill(path=FRONTEND / "app.js", content_type="text/javascript")

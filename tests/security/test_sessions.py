@@ -16,6 +16,7 @@ from tests.running_ops import RunningOps, event, running_ops
 from tests.security.conftest import Clock
 
 ME = "/api/v1/auth/me"
+STREAM = "/api/v1/stream"
 NEW = "another long password"
 
 
@@ -126,7 +127,7 @@ def test_only_what_a_person_does_keeps_a_session_from_becoming_idle(ops: Running
         for _ in range(3):  # an open desk that nobody looks at
             clock.now += idle // 4
             assert client.get("/api/v1/onboard/funnel", headers={AUTOMATIC: "1"}).status_code == 200
-            with client.stream("GET", "/api/v1/stream") as listening:
+            with client.stream("GET", STREAM) as listening:
                 assert listening.status_code == 200
         clock.now += idle // 4
         assert not is_signed_in(client)
@@ -156,24 +157,29 @@ ENDINGS: dict[str, Callable[[RunningOps, httpx.Client, int], httpx.Response]] = 
 def test_a_stream_ends_with_what_let_it_in(ops: RunningOps, ending: str) -> None:
     user_id = add_user(ops, "ana", "viewer")
     rui = add_user(ops, "rui", "viewer")
-    with browser_of(ops, user_id) as here, browser_of(ops, user_id) as there, browser_of(ops, rui) as other:
-        with here.stream("GET", "/api/v1/stream") as ours, other.stream("GET", "/api/v1/stream") as theirs:
-            parts, others = ours.iter_bytes(), theirs.iter_bytes()
-            assert b"resync" in next(parts)
-            assert b"resync" in next(others)
-            assert ENDINGS[ending](ops, there, user_id).is_success
-            began = time.monotonic()
-            assert list(parts) == []
-            assert time.monotonic() - began < 10  # by itself it would live 45 seconds at least
-            # Nobody else's stream ends: the next thing it tells is an event.
-            ops.send(event("onboarding.started", "s1"))
-            assert b"s1" in next(others)
+    with (
+        browser_of(ops, user_id) as here,
+        browser_of(ops, user_id) as there,
+        browser_of(ops, rui) as other,
+        here.stream("GET", STREAM) as ours,
+        other.stream("GET", STREAM) as theirs,
+    ):
+        parts, others = ours.iter_bytes(), theirs.iter_bytes()
+        assert b"resync" in next(parts)
+        assert b"resync" in next(others)
+        assert ENDINGS[ending](ops, there, user_id).is_success
+        began = time.monotonic()
+        assert list(parts) == []
+        assert time.monotonic() - began < 10  # by itself it would live 45 seconds at least
+        # Nobody else's stream ends: the next thing it tells is an event.
+        ops.send(event("onboarding.started", "s1"))
+        assert b"s1" in next(others)
 
 
 def test_a_stream_ends_with_its_token(ops: RunningOps) -> None:
     token = ops.http.post("/api/v1/tokens", json={"name": "wall", "scope": "read"}).json()
     bearer = {"Authorization": f"Bearer {token['token']}"}
-    with httpx.stream("GET", f"{ops.url}/api/v1/stream", headers=bearer, timeout=30) as listening:
+    with httpx.stream("GET", f"{ops.url}{STREAM}", headers=bearer, timeout=30) as listening:
         parts = listening.iter_bytes()
         assert b"resync" in next(parts)
         [wall] = [each for each in ops.get("/api/v1/tokens")["tokens"] if each["name"] == "wall"]
