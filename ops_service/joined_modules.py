@@ -1,8 +1,8 @@
 """An ES module and all it imports as one script, as a browser would run them: one answer instead of fifty.
 
 A module becomes a function that gives its exports, which stand beside each other: so no two modules may
-export the same name. It reads only what our own sources are written in: `import { a, b } from "./file.js";` and
-`export` in front of a declaration, each at the beginning of a line.
+export the same name. It reads only what our own sources are written in, each at the beginning of a line:
+`import { a, b } from "./file.js";` and `export` in front of a declaration.
 """
 
 import re
