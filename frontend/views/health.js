@@ -33,7 +33,7 @@ function page(query, name) {
 }
 
 function projection(data) {
-  const isSound = data.projection === "current" && data.quarantined === 0 && !data.verified_differences;
+  const isSound = data.projection !== "stale" && !data.verified_differences;
   return [projectionFacts(data), isSound ? null : remedy()];
 }
 

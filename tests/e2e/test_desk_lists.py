@@ -137,7 +137,7 @@ def test_quarantined_events_are_listed_and_tried_again(
     card.get_by_role("button", name="Retry session s1").click()
     expect(rows).to_have_count(1)
     card.get_by_role("button", name="Retry all").click()
-    expect(card).to_contain_text("None. Events the projection cannot read wait here")
+    expect(card).to_contain_text("None. What the projection cannot read waits here")
     expect(card.get_by_role("status")).to_have_text("Tried again: 0 events are still quarantined.")
     assert desk.locator("main img, main script").count() == 0
 

@@ -298,8 +298,8 @@ def test_a_rebuild_is_one_line(desk: Page, ops: RunningOps) -> None:
     expect(desk.locator(".live-rebuilt")).to_have_text(re.compile(r"^rebuilt \d\d:\d\d:\d\d$"))
 
 
-def test_what_nobody_asked_for_says_so(context: BrowserContext, page: Page, ops: RunningOps) -> None:
-    hurry(context, presence=400)
+def test_what_nobody_asked_for_says_so(page: Page, ops: RunningOps) -> None:
+    hurry(page.context, presence=400)
     asked: list[bool] = []
     page.on("request", lambda request: note_automatic(request, asked))
     open_at(page, ops, "#/sessions")
