@@ -4,12 +4,14 @@ import gzip
 import hashlib
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from os import PathLike, stat_result
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import brotli
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import Headers
@@ -48,6 +50,18 @@ class DeskFiles(StaticFiles):
         super().__init__(directory=directory)
         self._folder = directory
         self._headers = headers
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        # Packing takes a third of a second, once: the other requests go on meanwhile. What is wrong with a path
+        # is answered below.
+        with suppress(OSError, ValueError):
+            await run_in_threadpool(self._pack, path)
+        return await super().get_response(path, scope)
+
+    def _pack(self, path: str) -> None:
+        full_path = Path(self.lookup_path(path)[0])
+        if full_path.suffix in _MEDIA_TYPES:
+            sent(full_path, _newest(self._folder))
 
     def file_response(
         self, full_path: str | PathLike[str], stat_result: stat_result, scope: Scope, status_code: int = 200

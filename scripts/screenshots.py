@@ -112,7 +112,9 @@ def photograph(browser: Browser, ops: RunningOps, names: list[str], width: int, 
 def keep(page: Page, name: str) -> None:
     """Keep a picture of what the page shows."""
     picture = Image.open(BytesIO(page.screenshot(full_page=True)))
-    picture.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE).save(FOLDER / f"{name}.png", optimize=True)
+    picture.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE).save(
+        FOLDER / f"{name}.png", optimize=True
+    )
 
 
 def main() -> None:

@@ -42,7 +42,7 @@ export default {
   "audit.user_disabled": "user disabled", "audit.user_enabled": "user enabled", "audit.role_changed": "role changed",
   "audit.sessions_ended": "sessions ended", "audit.token_created": "token created",
   "audit.token_revoked": "token revoked", "audit.ticket_changed": "ticket changed", "audit.note_added": "note added",
-  "audit.everywhere": "everywhere", "audit.retried": "{n} folded again, {left} still quarantined",
+  "audit.everywhere": "everywhere", "audit.retried": "folded again: {n}, still quarantined: {left}",
   "audit.quarantine_retried": "quarantine retried",
   "loading": "Loading",
   "save": "Save",

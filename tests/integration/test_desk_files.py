@@ -1,15 +1,20 @@
 """The desk's files on the wire: joined, compressed, without comments, checked for newer versions."""
 
 import gzip
+import os
 import re
+import time
 from pathlib import Path
 
 import brotli
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.testclient import TestClient
 
 from ops_service.app import DESK_HEADERS, FRONTEND
-from ops_service.desk_files import condensed
+from ops_service.desk_files import DeskFiles, condensed
 from ops_service.joined_modules import NotJoinable, in_order, joined
 from tests.running_ops import RunningOps
 
@@ -62,6 +67,26 @@ def test_an_unchanged_file_is_not_sent_again(ops: RunningOps) -> None:
         assert (again.status_code, again.content) == (304, b"")
         assert again.headers["content-security-policy"]
     assert ops.http.get(SCRIPT, headers={"if-none-match": 'W/"other"'}).status_code == 200
+
+
+def test_a_head_has_the_headers_and_no_body(ops: RunningOps) -> None:
+    whole, head = ops.http.get(SCRIPT), ops.http.head(SCRIPT)
+    assert (head.status_code, head.content) == (200, b"")
+    for name in ("content-encoding", "content-length", "etag", "content-type"):
+        assert head.headers[name] == whole.headers[name]
+
+
+def test_a_changed_module_is_sent_with_the_next_request(tmp_path: Path) -> None:
+    (tmp_path / "app.js").write_text('import { a } from "./a.js";\nshow(a);\n')
+    (tmp_path / "a.js").write_text("export const a = 1;\n")
+    app = Starlette(routes=[Mount("/static", DeskFiles(tmp_path, {}))])
+    with TestClient(app) as client:
+        before = client.get(SCRIPT)
+        (tmp_path / "a.js").write_text("export const a = 2;\n")
+        os.utime(tmp_path / "a.js", ns=(0, time.time_ns() + 10**9))
+        after = client.get(SCRIPT, headers={"if-none-match": before.headers["etag"]})
+        assert "const a = 1;" in before.text
+        assert (after.status_code, "const a = 2;" in after.text) == (200, True)
 
 
 def test_only_comments_that_have_a_line_of_their_own_are_left_out() -> None:
