@@ -49,10 +49,11 @@ def _children(pid: int) -> list[int]:
 
 
 def _memory_bytes(pid: int) -> int:
-    """The memory that is the process's share; 0 when it has just ended."""
+    """The memory that is the process's own share, without the pages of files that the system keeps and may
+    take back; 0 when it has just ended."""
     try:
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return 0
-    found = [line.split()[1] for line in rollup.splitlines() if line.startswith("Pss:")]
-    return int(found[0]) * 1024 if found else 0
+    fields = dict(line.split()[:2] for line in rollup.splitlines()[1:])
+    return (int(fields.get("Pss_Anon:", 0)) + int(fields.get("Pss_Shmem:", 0))) * 1024

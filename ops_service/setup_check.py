@@ -8,7 +8,7 @@ from ops_service.auth.links import first_operator_is_missing
 from ops_service.settings import Settings
 from projections.database import Database, DatabaseUnavailable
 from projections.fingerprint import freshness
-from projections.migrate import is_current
+from projections.schema_revision import is_current
 from projections.tables import quarantined_events
 
 

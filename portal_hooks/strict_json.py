@@ -11,6 +11,7 @@ from typing import Any, Final
 MAX_DEPTH: Final = 32
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 _SHOWN_POINTER = 200
+_CONTAINERS = (dict, list)
 
 
 class MalformedJson(ValueError):
@@ -36,7 +37,7 @@ def read_json(body: bytes, max_depth: int = MAX_DEPTH) -> Any:
         raise MalformedJson(f"nested deeper than {max_depth}") from None
     # NUL and lone surrogates need an escape, depth needs brackets: most bodies skip both walks.
     if text.count("{") + text.count("[") > max_depth:
-        _check_depth(value, max_depth)
+        _check_depth(value, max_depth, max_depth)
     if "\\u" in text:
         _check(value, "")
     return value
@@ -72,21 +73,20 @@ def _constant(name: str) -> Any:
     raise MalformedJson(f"{name} is not JSON")
 
 
-def _check_depth(value: Any, max_depth: int, left: int | None = None) -> None:
-    left = max_depth if left is None else left
-    if not isinstance(value, dict | list):
+def _check_depth(value: Any, left: int, max_depth: int) -> None:
+    if not isinstance(value, _CONTAINERS):
         return
     if left == 0:
         raise MalformedJson(f"nested deeper than {max_depth}")
     for item in value.values() if isinstance(value, dict) else value:
-        if isinstance(item, dict | list):
-            _check_depth(item, max_depth, left - 1)
+        if isinstance(item, _CONTAINERS):
+            _check_depth(item, left - 1, max_depth)
 
 
 def _check(value: Any, pointer: str) -> None:
     if isinstance(value, str):
         _check_text(value, pointer)
-    elif isinstance(value, dict | list):
+    elif isinstance(value, _CONTAINERS):
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, item in items:
             if isinstance(key, str):

@@ -6,7 +6,7 @@ reader that has seen position N has seen everything before it (docs/decisions/00
 """
 
 import fcntl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -27,8 +27,9 @@ _BEGIN_WRITE: Final = text(f"SELECT pg_advisory_xact_lock(:key), pg_notify('{COM
 
 BUSY_TIMEOUT_MS: Final = 5_000
 
-_CACHE_KIB: Final = 32_768
-_SCAN_CACHE_KIB: Final = 2_048
+_WRITING: Final = ("PRAGMA cache_size = -32768",)
+_READING: Final = ("PRAGMA cache_size = -32768", "PRAGMA query_only = ON")
+_SCANNING: Final = ("PRAGMA cache_size = -2048", "PRAGMA query_only = ON", f"PRAGMA mmap_size = {2**40}")
 
 # The WAL-reset bug can corrupt a database; fixed in these releases (sqlite.org/wal.html).
 _SAFE_SQLITE: Final = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
@@ -40,6 +41,12 @@ _PRAGMAS: Final = {
     "busy_timeout": BUSY_TIMEOUT_MS,
 }
 
+
+# For NULL, bytes and bool the driver looks for an adapter in several places before it binds them, which
+# costs twenty times the binding; one that is registered is found at once.
+sqlite.register_adapter(type(None), lambda _none: None)
+sqlite.register_adapter(bytes, bytes)
+sqlite.register_adapter(bool, int)
 
 _SQLITE_PASSING: Final = (sqlite.OperationalError, sqlite.InterfaceError)
 """What SQLAlchemy's errors of the same names wrap; they come bare from the driver's own cursor."""
@@ -65,13 +72,15 @@ class Database:
         self.url = parse_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
-            self._writer = _sqlite_engine(self.url, begin="BEGIN IMMEDIATE", query_only=False)
-            self._reader = _sqlite_engine(self.url, begin="BEGIN", query_only=True)
+            self._writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE", _WRITING)
+            self._reader = _sqlite_engine(self.url, "BEGIN", _READING)
+            self._scanner = _sqlite_engine(self.url, "BEGIN", _SCANNING)
         else:
             self._writer = _postgresql_engine(self.url)
             self._reader = self._writer.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
+            self._scanner = self._reader
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -84,16 +93,14 @@ class Database:
 
     @contextmanager
     def scan(self) -> Iterator[Connection]:
-        """Like `read()`, for going once through much: pages kept for later would only push out others."""
-        with self.read() as connection:
-            if not self.is_sqlite:
-                yield connection
-                return
-            connection.exec_driver_sql(f"PRAGMA cache_size = {-_SCAN_CACHE_KIB}")
-            try:
-                yield connection
-            finally:
-                connection.exec_driver_sql(f"PRAGMA cache_size = {-_CACHE_KIB}")
+        """Like `read()`, for going once through much: for commands, not for the service.
+
+        SQLite then reads rows where the operating system has the file in memory, which is the system's to
+        take back, and keeps no copies. A disk that fails meanwhile ends the process. Raises
+        DatabaseUnavailable.
+        """
+        with _translated(), self._scanner.begin() as connection:
+            yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -102,9 +109,18 @@ class Database:
         Raises DatabaseUnavailable; then nothing of it was committed, or the connection broke during the
         commit itself and the caller must ask again.
         """
-        with _translated(), self._writer.begin() as connection:
+        with self.write_aside() as connection:
             if not self.is_sqlite:
                 connection.execute(_BEGIN_WRITE, {"key": WRITE_LOCK})
+            yield connection
+
+    @contextmanager
+    def write_aside(self) -> Iterator[Connection]:
+        """A write transaction on tables that are the caller's alone: on PostgreSQL it holds up no other.
+
+        SQLite knows one write lock. Raises DatabaseUnavailable.
+        """
+        with _translated(), self._writer.begin() as connection:
             yield connection
 
     @contextmanager
@@ -140,6 +156,7 @@ class Database:
         """Close all connections."""
         self._writer.dispose()
         self._reader.dispose()
+        self._scanner.dispose()
 
 
 def parse_url(url: str) -> URL:
@@ -185,7 +202,7 @@ def _hold_advisory_lock(engine: Engine, task: str) -> Iterator[bool]:
                 connection.execute(text("SELECT pg_advisory_unlock(hashtext(:task))"), {"task": task})
 
 
-def _sqlite_engine(url: URL, *, begin: str, query_only: bool) -> Engine:
+def _sqlite_engine(url: URL, begin: str, pragmas: Sequence[str]) -> Engine:
     Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
     # The driver's own implicit transactions are switched off (isolation_level None): they begin late and
     # deferred, and a deferred transaction that turns into a writer fails at once when another writes.
@@ -201,7 +218,7 @@ def _sqlite_engine(url: URL, *, begin: str, query_only: bool) -> Engine:
         max_overflow=8,
         pool_timeout=10,
     )
-    event.listen(engine, "connect", _prepare_sqlite(query_only))
+    event.listen(engine, "connect", _prepare_sqlite(pragmas))
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -210,8 +227,9 @@ def _sqlite_engine(url: URL, *, begin: str, query_only: bool) -> Engine:
     return engine
 
 
-def _prepare_sqlite(query_only: bool) -> Callable[[Any, Any], None]:
-    """Set the pragmas on each new connection and read every one back: SQLite ignores what it cannot do."""
+def _prepare_sqlite(pragmas: Sequence[str]) -> Callable[[Any, Any], None]:
+    """Set the pragmas on each new connection; those that safety rests on are read back, for SQLite ignores
+    what it cannot do."""
 
     def prepare(connection: Any, _record: Any) -> None:
         _require_safe_sqlite()
@@ -222,9 +240,8 @@ def _prepare_sqlite(query_only: bool) -> Callable[[Any, Any], None]:
                 raise DatabaseMisconfigured(
                     f"SQLite keeps {name} at {got} instead of {wanted}; put the database on a local disk"
                 )
-        connection.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
-        if query_only:
-            connection.execute("PRAGMA query_only = ON")
+        for pragma in pragmas:
+            connection.execute(pragma).fetchall()
 
     return prepare
 

@@ -1,12 +1,9 @@
-"""Bring a database's schema to the newest revision, and tell whether it is there."""
+"""Bring a database's schema to the newest revision."""
 
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
 
 from projections.database import Database
 
@@ -24,12 +21,6 @@ def upgrade(url: str) -> None:
             command.upgrade(config, "head")
     finally:
         database.dispose()
-
-
-def is_current(connection: Connection) -> bool:
-    """True when the schema is at the newest revision this code knows."""
-    newest = ScriptDirectory.from_config(_config()).get_current_head()
-    return MigrationContext.configure(connection).get_current_revision() == newest
 
 
 def _config() -> Config:

@@ -8,9 +8,9 @@ import typer
 from portal_hooks.instants import now_instant
 from projections import fingerprint, projector, quarantine, rebuild
 from projections.database import AlreadyRunning, Database, DatabaseMisconfigured, DatabaseUnavailable
-from projections.migrate import is_current
 from projections.rebuild_report import Report
 from projections.replay import WorkerLost
+from projections.schema_revision import is_current
 from projections.settings import DatabaseSettings
 from projections.verify import StageCounts, session_differences, verify, verify_sample
 

@@ -15,7 +15,7 @@ from portal_hooks.instants import SECOND
 from projections import fingerprint
 from projections.database import DatabaseUnavailable
 from projections.fingerprint import freshness
-from projections.migrate import is_current
+from projections.schema_revision import is_current
 from projections.tables import quarantined_events, webhook_events
 
 router = APIRouter(tags=["health"])

@@ -34,7 +34,7 @@ def tell(session_id: str, events: Iterable[Event], quarantined: set[int]) -> tup
     session = Session(session_id)
     told = []
     for event in events:
-        effect = QUARANTINED if event.position in without else onboarding.apply(session, event).value
+        effect = QUARANTINED if event.position in without else onboarding.apply(session, event)
         told.append(Told(event, effect, stage_of(event.event_type)))
     return session, told
 

@@ -53,7 +53,7 @@ def schema(database: Database) -> list[object]:
         else:
             query = (
                 "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"
-                " UNION ALL SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype <> 'n'"
+                " UNION ALL SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
                 " UNION ALL SELECT table_name || '.' || column_name || '.' || ordinal_position,"
                 " data_type || is_nullable || coalesce(collation_name, '') FROM information_schema.columns"
                 " WHERE table_schema = 'public' ORDER BY 1, 2"

@@ -127,10 +127,14 @@ def test_a_change_of_a_ticket_is_told(ops: RunningOps) -> None:
     assert listener.of("ticket")[1][1:] == ({"ticket_id": 1, "session_id": "s1"}, None)
 
 
-def test_a_rebuild_is_told_once(ops: RunningOps) -> None:
+@pytest.mark.parametrize("of_one_session", [False, True])
+def test_a_rebuild_is_told_once(ops: RunningOps, of_one_session: bool) -> None:
     send_some(ops, 20)
     with listener_of(ops) as listener:
-        rebuild.rebuild(ops.database, no_progress)
+        if of_one_session:
+            assert rebuild.rebuild_session(ops.database, "s1-0")
+        else:
+            rebuild.rebuild(ops.database, no_progress)
         wait_until(lambda: bool(listener.of("service")))
         time.sleep(0.3)
     assert [told.data for told in listener.messages[1:]] == [{"changed": ["rebuilt"]}]

@@ -12,7 +12,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect
 
 from projections.database import Database
-from projections.migrate import is_current, upgrade
+from projections.migrate import upgrade
+from projections.schema_revision import is_current
 from projections.tables import metadata
 from tests.deliveries import delivery, session_row, store
 
