@@ -52,7 +52,7 @@ class DeskFiles(StaticFiles):
         self._headers = headers
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        # Packing takes a third of a second, once: the other requests go on meanwhile. What is wrong with a path
+        # Packing takes a third of a second, once; other requests go on meanwhile. What is wrong with a path
         # is answered below.
         with suppress(OSError, ValueError):
             await run_in_threadpool(self._pack, path)
