@@ -1,4 +1,4 @@
-"""A database with a long history, made fast: the log's rows are written as `append` would write them."""
+"""Databases with a long history, made fast: the log's rows are written as `append` would write them."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
@@ -45,9 +45,8 @@ def history(events: int) -> Iterator[Moment]:
     return islice(moments(END - span, gap), events)
 
 
-def make(path: Path, events: Iterable[Moment]) -> str:
-    """A migrated SQLite database with these events in its log and no sessions yet; returns its URL."""
-    url = f"sqlite:///{path}"
+def fill(url: str, events: Iterable[Moment]) -> None:
+    """Migrate the empty database and put these events in its log, without sessions yet."""
     upgrade(url)
     database = Database(url)
     remaining = iter(events)
@@ -56,7 +55,6 @@ def make(path: Path, events: Iterable[Moment]) -> str:
         with database.write() as connection:
             run_many(connection, _INSERT, rows)
     database.dispose()
-    return url
 
 
 def cached(folder: Path, name: str, events: Callable[[], Iterable[Moment]]) -> str:
@@ -66,7 +64,7 @@ def cached(folder: Path, name: str, events: Callable[[], Iterable[Moment]]) -> s
         upgrade(f"sqlite:///{path}")
         return f"sqlite:///{path}"
     unfinished = folder / f"{name}.unfinished.sqlite3"
-    make(unfinished, events())
+    fill(f"sqlite:///{unfinished}", events())
     unfinished.rename(path)
     return f"sqlite:///{path}"
 

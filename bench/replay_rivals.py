@@ -1,6 +1,6 @@
 """What the rebuild is compared with, each run in a process of its own as the command is.
 
-    python bench/replay_rivals.py scan FILE    fetch all rows of our log in FILE and do nothing
+    python bench/replay_rivals.py scan URL     fetch all rows of our log in the database and do nothing
     python bench/replay_rivals.py map FILE     `eventsourcing`: read all its events in FILE and map them
 
 Either prints how many.
@@ -32,9 +32,9 @@ _SCAN: Final = (
 )
 
 
-def timed(task: str, file: Path) -> float:
+def timed(task: str, target: str) -> float:
     """Seconds of one run, start of the interpreter included."""
-    command = [sys.executable, __file__, task, str(file)]
+    command = [sys.executable, __file__, task, target]
     return seconds(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
 
 
@@ -45,15 +45,21 @@ def make_library_store(file: Path, moments: Iterable[Moment]) -> None:
         recorder.insert_events(stored)
 
 
-def _scan(file: Path) -> int:
-    cursor, found = sqlite.connect(f"file:{file}?mode=ro", uri=True).execute(_SCAN), 0
+def _scan(url: str) -> int:
+    cursor: Any
+    if url.startswith("sqlite:"):
+        cursor = sqlite.connect(f"file:{url.removeprefix('sqlite:///')}?mode=ro", uri=True).execute(_SCAN)
+    else:
+        psycopg = importlib.import_module("psycopg")  # the scan of the other database shall not pay for it
+        cursor = psycopg.connect(url).cursor("scan").execute(_SCAN)
+    found = 0
     while rows := cursor.fetchmany(_PAGE):
         found += len(rows)
     return found
 
 
-def _map(file: Path) -> int:
-    recorder, mapper = _library(file)
+def _map(file: str) -> int:
+    recorder, mapper = _library(Path(file))
     found = 0
     while page := recorder.select_notifications(found + 1, _PAGE):
         for notification in page:
@@ -95,4 +101,4 @@ def _pages(items: Iterator[Any]) -> Iterator[list[Any]]:
 
 
 if __name__ == "__main__":
-    print({"scan": _scan, "map": _map}[sys.argv[1]](Path(sys.argv[2])))
+    print({"scan": _scan, "map": _map}[sys.argv[1]](sys.argv[2]))

@@ -110,9 +110,18 @@ class Database:
         Raises DatabaseUnavailable; then nothing of it was committed, or the connection broke during the
         commit itself and the caller must ask again.
         """
-        with _translated(), self._writer.begin() as connection:
+        with self.write_aside() as connection:
             if not self.is_sqlite:
                 connection.execute(_BEGIN_WRITE, {"key": WRITE_LOCK})
+            yield connection
+
+    @contextmanager
+    def write_aside(self) -> Iterator[Connection]:
+        """A write transaction on tables that are the caller's alone: on PostgreSQL it holds up no other.
+
+        SQLite knows one write lock. Raises DatabaseUnavailable.
+        """
+        with _translated(), self._writer.begin() as connection:
             yield connection
 
     @contextmanager

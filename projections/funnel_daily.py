@@ -6,7 +6,7 @@ away, what it counts for now is added.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Select, Table, case, func, select
 
@@ -20,36 +20,40 @@ from projections.tables import REACHED, funnel_daily
 COUNTS: Final = ("sessions", *REACHED, "failed")
 
 
-_COUNTED: Final = {
-    (furthest, failed): (1, *(int(index <= furthest) for index in range(len(STAGES))), int(failed))
-    for furthest in range(len(STAGES))
-    for failed in (False, True)
-}
-"""What a session adds to its day, as COUNTS, by its furthest stage and whether it stands failed."""
+class Standing(NamedTuple):
+    """All of a session that the table tells."""
+
+    day: int
+    furthest: int
+    failed: bool
+
+    def counts(self) -> tuple[int, ...]:
+        """What such a session adds to its day, as COUNTS."""
+        return 1, *(int(index <= self.furthest) for index in range(len(STAGES))), int(self.failed)
 
 
-def contribution(session: Session | None) -> tuple[int, tuple[int, ...]] | None:
-    """The day a session counts for and what it adds there; None when the funnel ignores it."""
-    if session is None or session.current_stage is None:
+def standing(session: Session | None) -> Standing | None:
+    """Where a session stands; None when the funnel ignores it."""
+    stage = session and session.current_stage
+    if session is None or stage is None:
         return None
     # Known only by a failure, a session has started all the same.
-    counts = _COUNTED[max(session.furthest, 0), session.current_stage == FAILED_STAGE]
-    return session.first_event_at - session.first_event_at % DAY, counts
+    furthest = max(session.furthest, 0)
+    return Standing(session.first_event_at - session.first_event_at % DAY, furthest, stage == FAILED_STAGE)
 
 
 def follow(connection: Connection, changes: Sequence[Change], table: Table) -> None:
     """Bring the days in step with changed sessions, inside the caller's write transaction."""
+    moved: dict[Standing | None, int] = defaultdict(int)
+    for before, after in changes:
+        moved[standing(before)] -= 1
+        moved[standing(after)] += 1
     days: dict[int, list[int]] = defaultdict(lambda: [0] * len(COUNTS))
-    for change in changes:
-        was, now = contribution(change.before), contribution(change.after)
-        if was == now:
-            continue
-        for sign, counted in ((-1, was), (1, now)):
-            if counted:
-                day, counts = counted
-                days[day] = [total + sign * count for total, count in zip(days[day], counts, strict=True)]
-    moved = [(day, *counts) for day, counts in sorted(days.items()) if any(counts)]
-    run_many(connection, _add_sql(table), moved)
+    for where, sessions in moved.items():
+        if where and sessions:
+            added = zip(days[where.day], where.counts(), strict=True)
+            days[where.day] = [total + sessions * count for total, count in added]
+    run_many(connection, _add_sql(table), [(day, *counts) for day, counts in sorted(days.items())])
     if any(counts[0] < 0 for counts in days.values()):
         connection.execute(table.delete().where(table.c.sessions == 0))
 

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -33,8 +32,7 @@ class SessionRange(NamedTuple):
     last: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What became of a delivery. `position` is the first one's for duplicates and conflicts."""
 
     status: Literal["created", "duplicate", "conflict"]

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, delete, func, insert, select, text
 
 from portal_hooks.instants import now_instant
-from projections import fingerprint, projector, quarantine, sessions, shadow, tickets
+from projections import dependents, fingerprint, projector, quarantine, sessions, shadow, tickets
 from projections.database import Database, DatabaseUnavailable
 from projections.log import SessionRange, head, histories, sessions_events, sessions_touched
 from projections.onboarding import Event, Session
@@ -89,7 +89,7 @@ def rebuild(database: Database, progress: Progress, *, keep_going: bool = False)
     """Replay the whole log into shadow tables and cut over.
 
     With `keep_going`, events the fold raises on are quarantined instead of stopping the rebuild. Raises
-    RebuildFailed, AlreadyRunning or DatabaseUnavailable.
+    RebuildFailed, AlreadyRunning, DatabaseMisconfigured or DatabaseUnavailable.
     """
     fold = _Fold(keep_going)
     with database.alone("rebuild"):
@@ -120,6 +120,7 @@ def rebuild_session(database: Database, session_id: str) -> bool:
             connection.execute(delete(model.table))
             rows = model.totals(onboard_sessions)
             connection.execute(insert(model.table).from_select(model.table.columns.keys(), rows))
+        fingerprint.record(connection, rebuilt_at=now_instant())  # so open desks are told
     return bool(events)
 
 
@@ -135,6 +136,8 @@ def describe(failure: Failure) -> str:
 def _begin(database: Database, *, anew: bool) -> tuple[int, bool]:
     """The position from which to catch up, and whether a killed rebuild is continued."""
     with database.write() as connection:
+        for live in _LIVE:
+            dependents.require_replaceable(connection, live)
         built_by, position = fingerprint.shadow_state(connection)
         usable = built_by == fingerprint.fingerprint() and shadow.exists(connection, onboard_sessions)
         if usable and position is not None and not anew:
@@ -156,7 +159,7 @@ def _fill(database: Database, total: int, fold: _Fold, progress: Progress) -> tu
     with closing(replay(database, _fold_range, after or "")) as parts:
         for part in parts:
             fold.set_aside(part.failures)
-            with database.write() as connection:
+            with database.write_aside() as connection:
                 sessions.upsert(connection, part.rows, _SHADOW)
             events += part.events
             folded += part.sessions
@@ -175,7 +178,7 @@ def _fold_range(connection: Connection, of: SessionRange) -> _Folded:
 def _index(database: Database) -> None:
     """Index the filled shadow: cheaper than keeping indexes in step. One at a time, for ingest waits."""
     for index in sorted(_SHADOW.indexes, key=lambda index: str(index.name)):
-        with database.write() as connection:
+        with database.write_aside() as connection:
             index.create(connection, checkfirst=True)
 
 
@@ -184,7 +187,7 @@ def _derive(database: Database) -> None:
     for model in READ_MODELS:
         with database.read() as connection:
             rows = connection.execute(model.totals(_SHADOW)).mappings().all()
-        with database.write() as connection:
+        with database.write_aside() as connection:
             shadow.create(connection, model.table)
             if rows:
                 connection.execute(insert(shadow_of(model.table)), [dict(row) for row in rows])
@@ -200,7 +203,7 @@ def _catch_up(database: Database, position: int, fold: _Fold) -> int:
             break
         waiting = iter(touched)
         while some := list(islice(waiting, CUTOVER_SESSIONS)):
-            with database.write() as connection:
+            with database.write_aside() as connection:
                 _refold_into_shadow(connection, some, fold)
         position = reached
     return position

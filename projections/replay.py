@@ -78,7 +78,9 @@ def _in_processes(database: Database, work: Work[Result], after: str, processes:
         while waiting:
             yield waiting.popleft().result()
     except BrokenProcessPool:
-        raise WorkerLost("a process that read the log has died; was memory short?") from None
+        raise WorkerLost(
+            "a process that read the log has died, perhaps because memory was short; run the command again"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 

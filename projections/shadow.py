@@ -7,6 +7,8 @@ from sqlalchemy import Connection, MetaData, Table, inspect, text
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql import quoted_name
 
+from projections import dependents
+
 _SUFFIX: Final = "_shadow"
 
 
@@ -34,29 +36,45 @@ def create(connection: Connection, live: Table) -> None:
 def swap(connection: Connection, live: Table) -> None:
     """Put the shadow in the live table's place, inside the caller's write transaction.
 
-    Afterwards the schema is, name by name, what the migrations made.
+    Afterwards the schema is, name by name, what the migrations made, and what operators have hung on the
+    table is there. Raises DatabaseMisconfigured when something hangs on it that cannot be kept.
     """
-    shadow = shadow_of(live)
+    kept = dependents.take_down(connection, live)
     live.drop(connection)
-    connection.execute(text(f"ALTER TABLE {shadow.name} RENAME TO {live.name}"))
     if connection.dialect.name == "postgresql":
-        for name in (shadow.primary_key.name, *(index.name for index in shadow.indexes)):
-            connection.execute(text(f"ALTER INDEX {name} RENAME TO {_live_name(str(name))}"))
+        _rename_on_postgresql(connection, live)
     else:
-        _rename_in_sqlite_schema(connection, live)
+        _rename_on_sqlite(connection, live)
+    dependents.put_up(connection, kept)
 
 
 def _live_name(name: str) -> str:
     return name.replace(_SUFFIX, "")
 
 
-def _rename_in_sqlite_schema(connection: Connection, live: Table) -> None:
-    """Take the suffix off the names of indexes and constraints, in the schema table itself.
+def _rename_on_postgresql(connection: Connection, live: Table) -> None:
+    shadow = shadow_of(live)
+    connection.execute(text(f"ALTER TABLE {shadow.name} RENAME TO {live.name}"))
+    for index in shadow.indexes:
+        connection.execute(text(f"ALTER INDEX {index.name} RENAME TO {_live_name(str(index.name))}"))
+    # The primary key, and from PostgreSQL 18 on each NOT NULL.
+    named = text("SELECT conname FROM pg_constraint WHERE conrelid = to_regclass(:name)")
+    for name in connection.execute(named, {"name": live.name}).scalars().all():
+        connection.execute(text(f"ALTER TABLE {live.name} RENAME CONSTRAINT {name} TO {_live_name(name)}"))
+
+
+def _rename_on_sqlite(connection: Connection, live: Table) -> None:
+    """Rename the table, views on it left alone, and take the suffix off the names of what belongs to it.
 
     SQLite has no ALTER INDEX, and building indexes anew would hold up ingest. Only names change, nothing on
     disk; the steps are those of SQLite's manual ("Making Other Kinds Of Table Schema Changes"). The version's
     rise makes every connection read the schema again.
     """
+    connection.exec_driver_sql("PRAGMA legacy_alter_table = ON")
+    try:
+        connection.execute(text(f"ALTER TABLE {shadow_of(live).name} RENAME TO {live.name}"))
+    finally:
+        connection.exec_driver_sql("PRAGMA legacy_alter_table = OFF")
     version = connection.exec_driver_sql("PRAGMA schema_version").scalar_one()
     connection.exec_driver_sql("PRAGMA writable_schema = ON")
     try:

@@ -135,7 +135,7 @@ projection_state: Final = Table(
     Column("verified_differences", BigInteger),
 )
 """What the read models were built by, what a shadow is being built by and from which position on it must
-catch up, and when the rows were last rebuilt and verified."""
+catch up, and when the rows, or those of one session, were last rebuilt, and when all were verified."""
 
 rejected_deliveries: Final = Table(
     "rejected_deliveries",

@@ -3,22 +3,28 @@
     python -m tests.faults.rebuild_steps "cut over"      after a labelled step
     python -m tests.faults.rebuild_steps 17              at the 17th moment: before or after a statement, or
                                                          before a commit; at the end when there are fewer
+    python -m tests.faults.rebuild_steps "replayed" pooled        the same, with processes that read the log
+    python -m tests.faults.rebuild_steps "replayed" loses-worker  one of those is killed; the command goes on
 
 OPS_DATABASE_URL names the database. Events must be coming in: the rebuild waits for some to catch up with.
+The first line printed tells the children that the process had at that moment.
 """
 
+import multiprocessing
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from itertools import count
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Engine, event
 
-from projections import fingerprint, rebuild, replay, sessions, shadow, tickets
+from projections import fingerprint, rebuild, rebuild_cli, replay, sessions, shadow, tickets
 from projections.database import Database
 from projections.log import sessions_touched
 
@@ -30,7 +36,7 @@ WAIT_SECONDS: Final = 30
 class Step(NamedTuple):
     """A moment of the rebuild, and what a rebuild that ends there has done."""
 
-    owner: ModuleType
+    owner: ModuleType | type
     function: str
     call: int = 1
     before: bool = False
@@ -60,23 +66,38 @@ STEPS: Final = {
     "all done": Step(rebuild, "settle_tickets", leaves_shadow=False, is_cut_over=True, has_tickets=True),
 }
 
+POOLED_STEPS: Final = {
+    "workers starting": Step(ProcessPoolExecutor, "submit"),
+    **{
+        label: STEPS[label] for label in STEPS if label.startswith(("first range", "third range", "replayed"))
+    },
+}
+"""A long log's rebuild has processes that read it at all of these but the last: it has just ended them."""
+
 
 def die() -> None:
     """End this process at once: no handler, no rollback, no flush."""
+    print(*_children(), flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def die_at_step(step: Step) -> None:
-    """Arrange the end at a labelled step."""
+def lose_worker() -> None:
+    """Have one of the reading processes end as the kernel ends them when memory is short."""
+    print(*_children(), flush=True)
+    os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
+
+
+def at_step(step: Step, happens: Callable[[], None]) -> None:
+    """Arrange what happens at a labelled step."""
     calls = count(1)
 
     def around(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         is_it = next(calls) == step.call
         if is_it and step.before:
-            die()
+            happens()
         result = function(*arguments, **options)
-        if is_it:
-            die()
+        if is_it and not step.before:
+            happens()
         return result
 
     _wrap(step.owner, step.function, around)
@@ -94,7 +115,12 @@ def die_at_moment(number: int) -> None:
         event.listen(Engine, name, passing)
 
 
-def _wrap(owner: ModuleType, name: str, around: Callable[..., Any]) -> None:
+def _children() -> list[int]:
+    listed = (file.read_text().split() for file in Path("/proc/self/task").glob("*/children"))
+    return [int(pid) for pids in listed for pid in pids]
+
+
+def _wrap(owner: ModuleType | type, name: str, around: Callable[..., Any]) -> None:
     function = getattr(owner, name)
     setattr(owner, name, lambda *arguments, **options: around(function, *arguments, **options))
 
@@ -112,18 +138,25 @@ def _wait_for_ingest(derive: Callable[[Database], None], database: Database) -> 
     raise TimeoutError("no events are coming in")
 
 
-def _main(moment: str) -> None:
+def _main(moment: str, mode: str = "") -> None:
     replay.RANGE_EVENTS = RANGE_EVENTS  # type: ignore[misc]
     rebuild.CUTOVER_SESSIONS = CUTOVER_SESSIONS  # type: ignore[misc]
     _wrap(rebuild, "_derive", _wait_for_ingest)
+    if mode:
+        replay.LONG_LOG_EVENTS = 0  # type: ignore[misc]
+        os.cpu_count = lambda: 2
+    if mode == "loses-worker":
+        at_step(POOLED_STEPS[moment], lose_worker)
+        sys.argv[1:] = ["--quiet"]
+        rebuild_cli.main()
     if moment.isdigit():
         die_at_moment(int(moment))
     else:
-        die_at_step(STEPS[moment])
+        at_step((POOLED_STEPS if mode else STEPS)[moment], die)
     database = Database(os.environ["OPS_DATABASE_URL"])
     rebuild.rebuild(database, lambda _phase, _done, _total: None)
     die()
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1])
+    _main(*sys.argv[1:])

@@ -16,11 +16,13 @@ from sqlalchemy import delete, update
 
 from projections import rebuild, replay
 from projections.database import AlreadyRunning, Database
+from projections.rebuild_cli import EXIT_FAILED
 from projections.tables import onboard_sessions, tickets
 from tests.deliveries import delivery, session_rows, store
-from tests.faults.rebuild_steps import CUTOVER_SESSIONS, RANGE_EVENTS, STEPS
+from tests.faults.rebuild_steps import CUTOVER_SESSIONS, POOLED_STEPS, RANGE_EVENTS, STEPS
 from tests.faults.stored_events import opened, stored_ids
 from tests.integration.test_rebuild import repeating, schema
+from tests.integration.test_replay import is_running
 from tests.property.logged_history import oracle_rows
 from tests.rebuilds import KINDS, differences, fill, no_progress
 
@@ -31,7 +33,10 @@ ROOT = Path(__file__).resolve().parents[2]
 KILLS = int(os.environ.get("REBUILD_FAULTS", "10"))
 """Random kills on each database; CI does a few, REBUILD_FAULTS=100 the long run."""
 
-MOMENTS = 400
+POOLED_SESSIONS = 120
+"""Enough that ranges are still waiting to be read when the third one has been written."""
+
+MOMENTS = 440
 """A rebuild of the test log passes about so many moments."""
 
 OUTDATED = {("quiet", "domain"), ("quiet", "ticket")}
@@ -69,9 +74,9 @@ def outdate(database: Database) -> None:
         connection.execute(delete(tickets).where(tickets.c.session_id == "quiet"))
 
 
-def killed_rebuild(database_url: str, moment: str) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-m", "tests.faults.rebuild_steps", moment],
+def stepped_rebuild(database_url: str, *how: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.faults.rebuild_steps", *how],
         env={**os.environ, "OPS_DATABASE_URL": database_url},
         cwd=ROOT,
         capture_output=True,
@@ -79,7 +84,20 @@ def killed_rebuild(database_url: str, moment: str) -> None:
         timeout=120,
         check=False,
     )
-    assert ended.returncode == -signal.SIGKILL, f"{moment!r} was not reached:\n{ended.stderr}"
+
+
+def killed_rebuild(database_url: str, *how: str) -> list[int]:
+    """The children that the rebuild had when it was killed."""
+    ended = stepped_rebuild(database_url, *how)
+    assert ended.returncode == -signal.SIGKILL, f"{how} was not reached:\n{ended.stderr}"
+    return [int(pid) for pid in ended.stdout.split()]
+
+
+def wait_for_the_end(processes: list[int]) -> None:
+    deadline = time.monotonic() + 20
+    while alive := [pid for pid in processes if is_running(pid)]:
+        assert time.monotonic() < deadline, f"{alive} outlived their rebuild"
+        time.sleep(0.02)
 
 
 def rerun(database: Database, monkeypatch: pytest.MonkeyPatch) -> rebuild.Summary:
@@ -106,19 +124,20 @@ def wait_for_more(acknowledged: list[str]) -> None:
         time.sleep(0.01)
 
 
-def kill_and_rerun(
+def harm_and_rerun(
     database_url: str,
-    moment: str,
+    harmed: Callable[[], object],
     monkeypatch: pytest.MonkeyPatch,
     look: Callable[[Database], None],
+    sessions: int = 30,
 ) -> rebuild.Summary:
-    """Kill a rebuild at the moment and check what it leaves; `look` is called before the rerun."""
+    """Start a rebuild that comes to harm and check what it leaves; `look` is called before the rerun."""
     with opened(database_url) as database:
-        fill(database)
+        fill(database, sessions)
         outdate(database)
         whole = schema(database)
         with ingest(database, "m") as acknowledged:
-            killed_rebuild(database_url, moment)
+            harmed()
             wait_for_more(acknowledged)
         assert set(acknowledged) <= stored_ids(database_url)
         assert without_shadows(schema(database)) == whole
@@ -144,7 +163,7 @@ def test_killed_at_each_step(database_url: str, label: str, monkeypatch: pytest.
     def look(database: Database) -> None:
         assert set(differences(database)) == wrong
 
-    summary = kill_and_rerun(database_url, label, monkeypatch, look)
+    summary = harm_and_rerun(database_url, lambda: killed_rebuild(database_url, label), monkeypatch, look)
     assert summary.resumed == step.leaves_shadow
 
 
@@ -155,4 +174,43 @@ def test_killed_anywhere(database_url: str, seed: int, monkeypatch: pytest.Monke
     def look(database: Database) -> None:
         assert set(differences(database)) in (OUTDATED, {("quiet", "ticket")}, set())
 
-    kill_and_rerun(database_url, str(moment), monkeypatch, look)
+    harm_and_rerun(database_url, lambda: killed_rebuild(database_url, str(moment)), monkeypatch, look)
+
+
+@pytest.fixture
+def pooled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rerun, too, has processes that read the log."""
+    monkeypatch.setattr(replay, "LONG_LOG_EVENTS", 0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+
+
+def look_outdated(database: Database) -> None:
+    assert set(differences(database)) == OUTDATED
+
+
+@pytest.mark.usefixtures("pooled")
+@pytest.mark.parametrize("label", POOLED_STEPS)
+def test_killed_with_processes_that_read(
+    database_url: str, label: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill() -> None:
+        children = killed_rebuild(database_url, label, "pooled")
+        assert (len(children) >= 2) == (label != "replayed"), "the rebuild had no processes, or has kept them"
+        wait_for_the_end(children)
+
+    assert harm_and_rerun(database_url, kill, monkeypatch, look_outdated, POOLED_SESSIONS).resumed
+
+
+@pytest.mark.usefixtures("pooled")
+@pytest.mark.parametrize("label", [label for label in POOLED_STEPS if label != "replayed"])
+def test_a_reading_process_is_killed(database_url: str, label: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lose() -> None:
+        ended = stepped_rebuild(database_url, label, "loses-worker")
+        wait_for_the_end([int(pid) for pid in ended.stdout.split()])
+        assert ended.returncode == EXIT_FAILED, ended.stderr
+        assert ended.stderr == (
+            "ops-rebuild-projections: a process that read the log has died, perhaps because memory was short;"
+            " run the command again. The rows are as they were.\n"
+        )
+
+    assert harm_and_rerun(database_url, lose, monkeypatch, look_outdated, POOLED_SESSIONS).resumed

@@ -172,6 +172,26 @@ def test_a_writer_at_each_step(
     assert_nothing_is_missed(database, {"slow", "s1", "s3"})
 
 
+def test_on_postgresql_the_shadow_is_filled_beside_a_writer(
+    postgresql: Database, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long an index of the shadow takes: no event waits for it."""
+    fill(postgresql, 5)
+    with (
+        stopped(monkeypatch, rebuild, "_fill") as (begun, fill_it),
+        stopped(monkeypatch, rebuild, "_cut_over") as (filled, cut_over),
+    ):
+        building = rebuilding(pool, postgresql)
+        assert begun.wait(30)
+        writer = SlowWriter(pool, postgresql, "slow")
+        fill_it.set()
+        assert filled.wait(30), "filling the shadow waited for a writer"
+        writer.commit()
+        cut_over.set()
+        building.result(30)
+    assert_nothing_is_missed(postgresql, {"slow"})
+
+
 def test_a_writer_whose_session_lies_before_what_is_replayed(
     database: Database, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

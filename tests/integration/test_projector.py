@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Engine, select
+from sqlalchemy.event import listen as listen_to
+from sqlalchemy.event import remove as stop_listening
 
 from portal_hooks.instants import now_instant
 from projections import onboarding, projector
@@ -80,7 +82,26 @@ def test_a_duplicate_changes_nothing(database: Database) -> None:
     assert session_rows(database) == before
 
 
-def test_one_event_the_fold_raises_on_harms_no_other(database: Database, cursed: pytest.MonkeyPatch) -> None:
+def test_an_event_in_order_costs_no_look_at_its_session_s_history(database: Database) -> None:
+    store(database, delivery("onboarding.started", minute=0))
+    asked: list[str] = []
+
+    def listen(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+
+    listen_to(Engine, "before_cursor_execute", listen)
+    try:
+        store(database, delivery("domain.validated", minute=1))
+        assert not [statement for statement in asked if "payload" in statement and "SELECT" in statement]
+        store(database, delivery("dns.applied", minute=0.5))
+        assert [statement for statement in asked if "payload" in statement and "SELECT" in statement]
+    finally:
+        stop_listening(Engine, "before_cursor_execute", listen)
+
+
+def test_one_event_the_fold_raises_on_harms_no_other(
+    database: Database, cursed: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     receipts = store(
         database,
         delivery("onboarding.started", minute=0, domain="a.pt"),
@@ -90,6 +111,7 @@ def test_one_event_the_fold_raises_on_harms_no_other(database: Database, cursed:
     )
     assert [receipt.status for receipt in receipts] == ["created"] * 4
     assert quarantined(database) == [(2, "s1", "ZeroDivisionError: a bug in the fold")]
+    assert "event 2 of session s1 is quarantined: ZeroDivisionError: a bug in the fold" in caplog.messages
     one, two = session_rows(database)
     assert (one["current_stage"], one["domain"], one["event_count"]) == ("domain_validated", "a.pt", 2)
     assert (two["current_stage"], two["event_count"]) == ("started", 1)

@@ -53,7 +53,7 @@ def schema(database: Database) -> list[object]:
         else:
             query = (
                 "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"
-                " UNION ALL SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype <> 'n'"
+                " UNION ALL SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
                 " UNION ALL SELECT table_name || '.' || column_name || '.' || ordinal_position,"
                 " data_type || is_nullable || coalesce(collation_name, '') FROM information_schema.columns"
                 " WHERE table_schema = 'public' ORDER BY 1, 2"
@@ -234,6 +234,27 @@ def test_a_rebuild_takes_in_what_was_quarantined(
     with database.read() as connection:
         assert connection.execute(select(quarantined_events)).all() == []
     assert session_row(database)["event_count"] == 3
+    assert differences(database) == []
+
+
+def test_what_a_late_event_mends_meanwhile_is_not_quarantined(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    healthy = onboarding.apply
+
+    def apply(session: Session, event: Event) -> Effect:
+        if event.event_type == "dns.applied" and session.event_count == 0:
+            raise ZeroDivisionError("a bug")
+        return healthy(session, event)
+
+    def mend(phase: str, _done: int, _total: int) -> None:
+        if phase == "indexes":
+            store(database, delivery("onboarding.started", minute=-1))
+
+    monkeypatch.setattr(onboarding, "apply", apply)
+    store(database, delivery("dns.applied"))
+    assert rebuild.rebuild(database, mend, keep_going=True).quarantined == 0
+    assert session_row(database)["event_count"] == 2
     assert differences(database) == []
 
 

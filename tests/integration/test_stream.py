@@ -127,10 +127,14 @@ def test_a_change_of_a_ticket_is_told(ops: RunningOps) -> None:
     assert listener.of("ticket")[1][1:] == ({"ticket_id": 1, "session_id": "s1"}, None)
 
 
-def test_a_rebuild_is_told_once(ops: RunningOps) -> None:
+@pytest.mark.parametrize("of_one_session", [False, True])
+def test_a_rebuild_is_told_once(ops: RunningOps, of_one_session: bool) -> None:
     send_some(ops, 20)
     with listener_of(ops) as listener:
-        rebuild.rebuild(ops.database, no_progress)
+        if of_one_session:
+            assert rebuild.rebuild_session(ops.database, "s1-0")
+        else:
+            rebuild.rebuild(ops.database, no_progress)
         wait_until(lambda: bool(listener.of("service")))
         time.sleep(0.3)
     assert [told.data for told in listener.messages[1:]] == [{"changed": ["rebuilt"]}]
@@ -219,10 +223,15 @@ def test_a_slow_client_holds_nothing_and_is_told_what_it_may_have_missed(
             send_some(ops, 20, f"r{time.time_ns()}")
             time.sleep(0.1)
         wait_until(lambda: listener.positions[-1:] == [240])
-        slow = live_stream.Stream(running, feed.Opening(begun, 120, []))
-        assert [message.position for message in slow._new()] == [running.position]
+        slow = live_stream.Stream(running, feed.Opening(begun, 120, []), always)
+        assert [message.position for message in slow._new()] == [running.position, None]
         assert slow._new() == []
         assert len(running._ring) == 50
+
+
+async def always() -> bool:
+    """May listen."""
+    return True
 
 
 def ops_feed(ops: RunningOps) -> feed.Feed:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
 from projections import rebuild
 from projections.database import Database
@@ -71,6 +71,18 @@ def test_verify_changes_nothing(database: Database) -> None:
     before = session_rows(database)
     assert len(differences(database)) == 30
     assert session_rows(database) == before
+
+
+def test_a_session_found_to_have_begun_earlier_leaves_no_empty_day(database: Database) -> None:
+    day = 24 * 60
+    store(database, delivery("domain.validated", "s1", 2 * day), delivery("domain.validated", "s2", 0))
+    store(database, delivery("onboarding.started", "s1", day))
+    with database.read() as connection:
+        days = (
+            connection.execute(select(funnel_daily.c.sessions).order_by(funnel_daily.c.day)).scalars().all()
+        )
+    assert days == [1, 1]
+    assert differences(database) == []
 
 
 @pytest.mark.parametrize("minute", [-30_000_000, -1_440, 0, 1_439, 40_000_000], ids=str)
