@@ -37,6 +37,16 @@ def step(funnel: Any, stage: str) -> Any:
     return funnel["steps"][STAGES.index(stage)]
 
 
+@pytest.mark.parametrize("live", [True, False])
+def test_an_empty_failure_code_is_none(ops: RunningOps, live: bool) -> None:
+    for number, data in enumerate([{"code": ""}, {}, {"code": None}, {"code": "x"}]):
+        send(ops, "onboarding.failed", f"s{number}", 1, data=data)
+    since, now = format_instant(now_instant() - HOUR), format_instant(now_instant())
+    past = {} if live else {"since": since, "as_of": now}
+    assert ops.get(FUNNEL, **past)["failures"] == [{"code": None, "count": 3}, {"code": "x", "count": 1}]
+    assert ops.get(SESSIONS, failure_code="", **past)["total"] == 3
+
+
 def test_every_number_is_there(filled: RunningOps) -> None:
     funnel = filled.get(FUNNEL)
     assert funnel["total"] == 5
