@@ -44,7 +44,7 @@ const genuine = window.fetch;
 window.fetch = (address, options) => genuine(address.replace('limit=200', 'limit={EVENTS}'), options);
 """
 SINCE_ANSWER: Final = """() => {
-    const answers = performance.getEntriesByType('resource').filter(each => each.name.includes('/timeline'));
+    const answers = performance.getEntriesByType('resource').filter(each => each.name.includes('/timeline?'));
     return performance.getEntriesByName('drawn')[0].startTime - answers[0].responseEnd;
 }"""
 DRAWN: Final = (

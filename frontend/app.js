@@ -5,18 +5,18 @@ import { explainRefusal } from "./components/card.js";
 import { shell } from "./components/shell.js";
 import { installShortcuts } from "./components/shortcuts.js";
 import { loadCatalog, t } from "./i18n/catalog.js";
-import { account, mayBeSignedIn, setAccount } from "./lib/account.js";
-import { dropToken, takeTokenFromAddress, token } from "./lib/credentials.js";
+import { account, dropToken, mayBeSignedIn, setAccount, takeTokenFromAddress, token } from "./lib/account.js";
 import { createLive } from "./lib/live.js";
 import { morph } from "./lib/morph.js";
 import { applyTheme } from "./lib/preferences.js";
 import { currentRoute } from "./lib/router.js";
 import { createSharedStream } from "./lib/shared-stream.js";
-import { viewFor, welcomeView } from "./views/routes.js";
+import { viewFor } from "./views/routes.js";
 import { signInView } from "./views/sign-in.js";
+import { welcomeView } from "./views/welcome.js";
 
 const root = document.getElementById("app");
-const createStream = (listeners) => createSharedStream({ open: api.stream, ...listeners });
+const createStream = (listeners) => createSharedStream({ open: listen, ...listeners });
 const live = createLive({ createStream, refresh: refreshView, onState: onLiveState });
 let route = currentRoute();
 let view = null;
@@ -64,6 +64,14 @@ async function refreshView(messages) {
 // A refusal is an answer; silence and a failing service are not.
 function isAnswer({ status }) {
   return status !== 0 && status < 500;
+}
+
+// The stream is the first to learn that the session has ended.
+function listen(after, signal) {
+  return api.stream(after, signal).catch((error) => {
+    if (error.status === 401) endSession();
+    throw error;
+  });
 }
 
 function drawIf(current) {
@@ -129,10 +137,9 @@ async function onNavigation() {
   root.querySelector("h1")?.focus({ preventScroll: true });
 }
 
-await loadCatalog();
 applyTheme();
 takeTokenFromAddress();
-await recallAccount();
+await Promise.all([loadCatalog(), recallAccount()]);
 window.addEventListener("hashchange", onNavigation);
 root.addEventListener("redraw", () => draw());
 installShortcuts(live.toggle);

@@ -40,6 +40,8 @@ class Settings(DatabaseSettings):
     """Signed out after so long without a request."""
     session_hours: int = Field(7 * 24, ge=1, le=366 * 24)
     """Signed out so long after the sign-in, whatever happens."""
+    audit_days: int = Field(365, ge=0, le=36_500)
+    """Lines of the audit log are kept so long; 0: for ever."""
 
     @field_validator("webhook_secrets", mode="before")
     @classmethod
@@ -60,6 +62,8 @@ def load() -> Settings:
         first = error.errors(include_input=False, include_url=False)[0]
         name = f"OPS_{'_'.join(map(str, first['loc'])).upper()}"
         raise BadSettings(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSettings(f"the file .env cannot be read: {error}") from None
 
 
 def _parse_secrets(text: str) -> tuple[tuple[str, bytes], ...]:

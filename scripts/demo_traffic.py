@@ -92,6 +92,8 @@ class Arrival(NamedTuple):
     at: int
     source: str
     envelope: dict[str, Any]
+    is_unreadable: bool = False
+    """The projection logic of that day, since mended, could not read it."""
 
 
 class Act(NamedTuple):
@@ -117,6 +119,7 @@ class _Days:
         for ago in sorted(self._beginnings(), reverse=True):
             self._session(now - ago)
         self._refused_ones()
+        self._unreadable_one()
 
     def happened(self) -> Iterator[Arrival | Act]:
         """All of it in order."""
@@ -220,3 +223,15 @@ class _Days:
         naive = other.envelope["occurred_at"].removesuffix("Z")
         unsent = {**other.envelope, "event_id": "without-a-zone", "occurred_at": naive}
         self._arrive(self._now - 3 * HOUR, other.source, unsent)
+
+    def _unreadable_one(self) -> None:
+        """The newest event of a type that Ops does not know, but not of the last hours."""
+        migrated = [
+            one
+            for one in self._happened
+            if isinstance(one, Arrival)
+            and one.envelope["event_type"] == "mailbox.migrated"
+            and one.at < self._now - 2 * HOUR
+        ]
+        at = self._happened.index(migrated[-1])
+        self._happened[at] = migrated[-1]._replace(is_unreadable=True)

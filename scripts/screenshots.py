@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from ops_service.cli import prepare
 from scripts.demo import fill
@@ -31,8 +31,9 @@ FOLDER: Final = Path(__file__).resolve().parent.parent / "docs" / "screenshots"
 HEIGHT: Final = 900
 COLOURS: Final = 64
 """Of the palette that keeps the pictures small."""
+SIGN_IN: Final = "sign-in"
 WIDTHS: Final = (320, 768, 1280)
-DARK: Final = {("dashboard", 1280), ("dashboard", 320), ("ticket", 1280)}
+DARK: Final = {("dashboard", 1280), ("dashboard", 320), ("ticket", 1280), ("health", 320), ("people", 1280)}
 
 
 @contextmanager
@@ -44,7 +45,9 @@ def filled_service(scratch: Path) -> Iterator[RunningOps]:
     with ThreadPoolExecutor() as pool:
         pool.submit(asyncio.run, fill(url)).result()
     with running_ops(url) as ops:
-        add_user(ops, OPERATOR, "agent")
+        add_user(ops, OPERATOR, "admin")
+        add_user(ops, "marta.lopes", "agent")
+        ops.http.post("/api/v1/users", json={"name": "rui", "role": "viewer"}).raise_for_status()
         yield ops
 
 
@@ -76,6 +79,8 @@ def addresses(ops: RunningOps) -> dict[str, str]:
         "events": "#/events?limit=10",
         "event": "#/events/7",
         "health": "#/health",
+        "account": "#/account",
+        "people": "#/people",
     }
 
 
@@ -87,17 +92,29 @@ def photograph(browser: Browser, ops: RunningOps, names: list[str], width: int, 
         locale="en-GB",
         reduced_motion="reduce",
     )
-    page = enter(context.new_page(), ops)
+    page = context.new_page()
+    if SIGN_IN in names:
+        page.goto(ops.url)
+        page.locator("input[type=password]").wait_for()
+        keep(page, f"{SIGN_IN}-{width}-{theme}")
+    enter(page, ops)
     shown = addresses(ops)
-    for name in names:
+    for name in (one for one in names if one in shown):
         page.set_viewport_size({"width": width, "height": HEIGHT})
         go(page, shown[name])
         # What lies below the screen is not drawn before it is scrolled to.
         whole = page.evaluate("() => document.documentElement.scrollHeight")
         page.set_viewport_size({"width": width, "height": whole})
-        picture = Image.open(BytesIO(page.screenshot(full_page=True)))
-        picture.quantize(COLOURS).save(FOLDER / f"{name}-{width}-{theme}.png", optimize=True)
+        keep(page, f"{name}-{width}-{theme}")
     context.close()
+
+
+def keep(page: Page, name: str) -> None:
+    """Keep a picture of what the page shows."""
+    picture = Image.open(BytesIO(page.screenshot(full_page=True)))
+    picture.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE).save(
+        FOLDER / f"{name}.png", optimize=True
+    )
 
 
 def main() -> None:
@@ -107,7 +124,7 @@ def main() -> None:
     wanted = parser.parse_args().views.split(",")
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch, filled_service(Path(scratch)) as ops:
-        names = [name for name in addresses(ops) if wanted == [""] or name in wanted]
+        names = [name for name in (*addresses(ops), SIGN_IN) if wanted == [""] or name in wanted]
         with launched_browser() as browser:
             for width in WIDTHS:
                 photograph(browser, ops, names, width, "light")

@@ -4,14 +4,15 @@ import { h } from "../lib/dom.js";
 import { NOTHING } from "../lib/format.js";
 import { table } from "./table.js";
 import { timeWithAge } from "./time.js";
+import { detailTold } from "./told.js";
 
 export function auditTable(lines) {
   return table({ caption: t("audit.title"), rows: lines, keyOf: (row) => row.id, columns: [
-    { label: t("audit.when"), cell: (row) => timeWithAge(row.at) },
+    { label: t("failure.at"), cell: (row) => timeWithAge(row.at) },
     { label: t("audit.who"), cell: (row) => [who(row), row.address ? h("span", { class: "id" }, row.address) : null] },
     { label: t("audit.what"), cell: (row) => name("audit", row.action) },
     { label: t("audit.subject"), cell: (row) => [on(row.subject),
-      row.detail ? h("bdi", { class: "id" }, row.detail) : null] },
+      row.detail ? h("bdi", { class: "id" }, detailTold(row)) : null] },
   ] });
 }
 
@@ -19,7 +20,7 @@ export function auditTable(lines) {
 function on(subject) {
   if (subject === null) return NOTHING;
   const [kind, ...rest] = subject.split(" ");
-  return [name("audit.on", kind), " ", h("bdi", {}, rest.join(" "))];
+  return [name("audit", kind === "nobody" ? "unknown" : kind), " ", h("bdi", {}, rest.join(" "))];
 }
 
 function who({ actor, actor_kind: kind }) {

@@ -36,5 +36,5 @@ export function tagList(tags) {
 
 /** A word with the mark of its kind. */
 export function badge(kind, text) {
-  return h("span", { class: `badge badge-${kind}` }, h("span", { class: "mark", "aria-hidden": "true" }), text);
+  return h("span", { class: `badge badge-${kind}` }, text);
 }

@@ -46,6 +46,11 @@ export function explainRefusal(error) {
   return [headline(error), error.status === 0 ? "" : error.detail, ...fields].filter((part) => part !== "").join(" ");
 }
 
+/** How what the operator did went, for the line below a form. */
+export function outcome({ message, failed }) {
+  return h("p", { class: failed ? "message message-bad" : "message", role: "status" }, message);
+}
+
 function isLoading(resource) {
   return resource.data === null && resource.error === null;
 }

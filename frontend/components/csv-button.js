@@ -15,7 +15,7 @@ export function csvButton({ path, params, draw }) {
       offer(await api.csv(path, params), path.split("/").at(-1));
       announce(t("csv.saved"));
     } catch (error) {
-      message = explainRefusal(error);
+      message = error.status === 422 && error.errors.length === 0 ? t("csv.too-many") : explainRefusal(error);
     }
     draw();
   }

@@ -2,6 +2,7 @@
 import { t } from "../i18n/catalog.js";
 import { h } from "../lib/dom.js";
 import { NOTHING } from "../lib/format.js";
+import { fact, facts } from "./facts.js";
 import { timeWithAge } from "./time.js";
 
 const ADVISED = ["domain", "dns", "account", "infra"];
@@ -12,14 +13,13 @@ export function failureCard(session) {
   const { step, code, reason } = session.failure;
   return h("section", { class: "failure", "aria-labelledby": "failure-title" },
     h("h3", { id: "failure-title" }, t("failure.title")),
-    h("dl", { class: "facts" },
-      fact("failure.step", step), fact("failure.code", code), fact("failure.reason", reason),
-      h("div", {}, h("dt", {}, t("failure.at")), h("dd", {}, timeWithAge(session.failed_at)))),
+    facts(fact("failure.step", given(step)), fact("failure.code", given(code)), fact("failure.reason", given(reason)),
+      fact("failure.at", timeWithAge(session.failed_at))),
     h("p", {}, h("strong", {}, t("failure.next")), " ", t(`failure.advice.${adviceFor(step)}`)));
 }
 
-function fact(label, value) {
-  return h("div", {}, h("dt", {}, t(label)), h("dd", {}, h("bdi", {}, value ?? NOTHING)));
+function given(value) {
+  return h("bdi", {}, value ?? NOTHING);
 }
 
 function adviceFor(step) {

@@ -38,6 +38,9 @@ export function selectField(name, label, value, options, extra = {}) {
     options.map(([choice, text]) => h("option", { value: choice, selected: choice === (value ?? "") }, text))));
 }
 
+/** The values with their texts in the catalog. */
+export const choices = (group, values) => values.map((value) => [value, t(`${group}.${value}`)]);
+
 /** Several boxes under one name. */
 export function checkField(name, label, chosen, options) {
   return h("fieldset", { class: "field checks" }, h("legend", {}, label),

@@ -92,11 +92,11 @@ function breakdown(segments) {
   return h("ul", { class: "breakdown" }, segments.map(({ kind, count, href }) =>
     h("li", { "data-key": kind }, h("a", { href, "data-state": kind },
       h("span", { class: `swatch fill-${kind}`, "aria-hidden": "true" }),
-      h("span", { class: "figure" }, number(count)), " ", plural(`where.${kind}`, count)))));
+      h("span", { class: "figure" }, number(count)), " ", t(count === 1 ? `state.${kind}` : `where.${kind}`)))));
 }
 
 function explanation() {
-  const points = ["population", "reached", "standing", "times", "change", "past", "live"];
+  const points = ["population", "reached", "standing", "times", "change", "past"];
   return h("details", { class: "how" }, h("summary", {}, t("how.title")),
     h("ul", {}, points.map((point) => h("li", {}, t(`how.${point}`)))));
 }

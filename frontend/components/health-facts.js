@@ -3,11 +3,12 @@ import { name, t } from "../i18n/catalog.js";
 import { h } from "../lib/dom.js";
 import { NOTHING, number } from "../lib/format.js";
 import { badge } from "./badges.js";
+import { fact, facts } from "./facts.js";
 import { timeWithAge } from "./time.js";
 
 /** How the read models came to be, for those who look after them. */
 export function projectionFacts({ fingerprint, rebuilt_at: rebuilt, verified_at: verified, verified_differences: differences }) {
-  return h("dl", { class: "facts" },
+  return facts(
     fact("health.fingerprint", fingerprint === null ? NOTHING : h("code", {}, fingerprint)),
     fact("health.rebuilt", rebuilt === null ? t("health.never") : timeWithAge(rebuilt)),
     fact("health.verified", verified === null ? t("health.never") : timeWithAge(verified)),
@@ -16,11 +17,11 @@ export function projectionFacts({ fingerprint, rebuilt_at: rebuilt, verified_at:
 
 /** The service's readiness as facts. */
 export function healthFacts(health) {
-  return h("dl", { class: "facts" },
+  return facts(
     fact("health.status", known(health.status, "ready")),
-    fact("health.last-event", health.last_event_at ? timeWithAge(health.last_event_at) : t("health.no-event")),
+    fact("session.last", health.last_event_at ? timeWithAge(health.last_event_at) : t("health.no-event")),
     fact("health.projection", known(health.projection, "current")),
-    fact("health.quarantined", health.quarantined === null ? NOTHING
+    fact("quarantine.title", health.quarantined === null ? NOTHING
       : verdict(health.quarantined === 0, number(health.quarantined))),
     fact("health.database", known(health.database, "ok")),
     fact("health.migrations", known(health.migrations, "current")));
@@ -33,8 +34,4 @@ function known(value, good) {
 
 function verdict(good, text) {
   return badge(good ? "good" : "bad", text);
-}
-
-function fact(label, value) {
-  return h("div", {}, h("dt", {}, t(label)), h("dd", {}, value));
 }

@@ -2,6 +2,7 @@
 import { api } from "../api.js";
 import { currentLanguage, plural, t } from "../i18n/catalog.js";
 import { h } from "../lib/dom.js";
+import { number } from "../lib/format.js";
 import { memo } from "../lib/morph.js";
 import { preference } from "../lib/preferences.js";
 import { card, empty } from "./card.js";
@@ -56,7 +57,7 @@ function body(history, written, keep, more) {
     h("p", { class: "total" }, plural("count.events", history.total)),
     keep(token, () => h("div", {}, timeline(history.events, notes))),
     history.next_cursor === null ? null : h("button", { type: "button", onclick: more },
-      plural("timeline.more", history.total - history.events.length)),
+      t("timeline.more", { n: number(history.total - history.events.length) })),
   ];
 }
 

@@ -3,8 +3,9 @@ import { api } from "../api.js";
 import { t } from "../i18n/catalog.js";
 import { may } from "../lib/account.js";
 import { h } from "../lib/dom.js";
-import { explainRefusal } from "./card.js";
+import { explainRefusal, outcome } from "./card.js";
 import { timeWithAge } from "./time.js";
+import { noteTold } from "./told.js";
 
 /** Holds the state of the note being sent; `reload` fetches the ticket anew. */
 export function noteEditor({ draw, reload }) {
@@ -41,7 +42,7 @@ export function noteItem(note) {
       h("bdi", { class: "strong" }, note.kind === "system" ? t("note.system") : note.author),
       note.kind === "change" ? h("span", { class: "muted" }, t("note.change")) : null,
       timeWithAge(note.created_at)),
-    h("p", { class: "note-body" }, note.body));
+    h("p", { class: "note-body" }, noteTold(note)));
 }
 
 function form({ ticket, state, send }) {
@@ -53,5 +54,5 @@ function form({ ticket, state, send }) {
     h("label", { class: "field" }, h("span", {}, t("note.new")),
       h("textarea", { name: "body", rows: "3", required: true, maxlength: "10000" })),
     h("div", { class: "buttons" }, h("button", { type: "submit" }, t("note.add"))),
-    h("p", { class: state.failed ? "message message-bad" : "message", role: "status" }, state.message));
+    outcome(state));
 }

@@ -5,7 +5,7 @@ import { h } from "../lib/dom.js";
 /** `message` tells why it did not work; `trying` while it is being tried. */
 export function panel({ title, intro = null, fields, submit, message, trying, onsubmit }) {
   return h("main", { class: "sign-in" },
-    h("div", { class: "brand" }, h("span", { class: "brand-mark", "aria-hidden": "true" }), t("brand")),
+    h("div", { class: "brand" }, t("brand")),
     h("h1", { tabindex: "-1" }, title),
     h("form", { onsubmit: (event) => { event.preventDefault(); if (!trying) onsubmit(event.target.elements); } },
       intro === null ? null : h("p", { class: "muted" }, intro),

@@ -3,7 +3,7 @@ import { t } from "../i18n/catalog.js";
 import { account } from "../lib/account.js";
 import { h } from "../lib/dom.js";
 import { number } from "../lib/format.js";
-import { selectField } from "./fields.js";
+import { choices, selectField } from "./fields.js";
 import { table } from "./table.js";
 import { timeWithAge } from "./time.js";
 
@@ -18,7 +18,7 @@ export function userTable(users, on) {
     { label: t("people.role"), cell: (row) => h("select", { "aria-label": t("people.role-of", row),
       onchange: (event) => on.role(row, event.target.value) },
     ROLES.map((role) => h("option", { value: role, selected: role === row.role }, t(`role.${role}`)))) },
-    { label: t("people.state"), cell: (row) => t(`people.${row.state}`) },
+    { label: t("ticket.status"), cell: (row) => t(`people.${row.state}`) },
     { label: t("people.sessions"), cell: (row) => number(row.sessions) },
     { label: t("people.actions"), cell: (row) => h("div", { class: "buttons" },
       // What comes and goes stands last: no button moves under the pointer, or turns into another.
@@ -37,8 +37,8 @@ export function tokenTable(tokens, revoke) {
   ] });
 }
 
-export const roleField = () => selectField("role", t("people.role"), "viewer", ROLES.map((role) => [role, t(`role.${role}`)]));
-export const scopeField = () => selectField("scope", t("people.scope"), "read", SCOPES.map((scope) => [scope, t(`scope.${scope}`)]));
+export const roleField = () => selectField("role", t("people.role"), "viewer", choices("role", ROLES));
+export const scopeField = () => selectField("scope", t("people.scope"), "read", choices("scope", SCOPES));
 
 function action(key, row, run) {
   return h("button", { type: "button", class: "quiet", "data-key": key, "aria-label": `${t(key)}: ${row.name}`, onclick: () => run(row) }, t(key));

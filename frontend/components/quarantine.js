@@ -3,9 +3,9 @@ import { api } from "../api.js";
 import { plural, t } from "../i18n/catalog.js";
 import { h } from "../lib/dom.js";
 import { may } from "../lib/account.js";
-import { eventAddress, sessionAddress } from "../lib/stages.js";
-import { empty, explainRefusal } from "./card.js";
+import { empty, explainRefusal, outcome } from "./card.js";
 import { releaseRows } from "./held-rows.js";
+import { eventLink, idLink } from "./links.js";
 import { pager, totalLine } from "./pager.js";
 import { table } from "./table.js";
 import { timeWithAge } from "./time.js";
@@ -18,7 +18,7 @@ export function quarantineList({ draw, reload, query }) {
     if (state.trying) return;
     state.trying = true;
     try {
-      const { still_quarantined: left } = await api.retryQuarantined(session);
+      const { still_quarantined: left } = await api.retryQuarantined(session === undefined ? {} : { session_id: session });
       Object.assign(state, { message: plural("quarantine.left", left), failed: left > 0 });
     } catch (error) {
       Object.assign(state, { message: explainRefusal(error), failed: true });
@@ -36,18 +36,17 @@ export function quarantineList({ draw, reload, query }) {
       pager({ path: "/health", query, answer: data, shown: data.events.length, parameter: "quarantined" }),
       may("write") ? h("div", { class: "buttons" }, h("button", { type: "button", onclick: () => retry() }, t("quarantine.retry-all"))) : null,
     ],
-    h("p", { class: state.failed ? "message message-bad" : "message", role: "status" }, state.message),
+    outcome(state),
   ];
 }
 
 function columns(retry) {
   return [
-    { label: t("event.one"), cell: (row) => h("a", { class: "strong", href: eventAddress(row.position) },
-      `#${row.position} ${row.event_type}`) },
-    { label: t("session.one"), cell: (row) => h("a", { href: sessionAddress(row.session_id) }, h("bdi", {}, row.session_id)) },
-    { label: t("quarantine.error"), cell: (row) => h("bdi", { class: "clip" }, row.error) },
-    { label: t("quarantine.since"), cell: (row) => timeWithAge(row.quarantined_at) },
-    may("write") && { label: t("quarantine.action"), cell: (row) => h("button", { type: "button", class: "quiet",
+    { label: t("event.one"), cell: eventLink },
+    { label: t("session.one"), cell: idLink },
+    { label: t("error.label"), cell: (row) => h("bdi", { class: "clip" }, row.error) },
+    { label: t("event.since"), cell: (row) => timeWithAge(row.quarantined_at) },
+    may("write") && { label: t("people.actions"), cell: (row) => h("button", { type: "button", class: "quiet",
       "aria-label": t("quarantine.retry-one", { session: row.session_id }), onclick: () => retry(row.session_id) },
     t("quarantine.retry")) },
   ].filter(Boolean);

@@ -22,12 +22,12 @@ function columns() {
   return [
     { label: t("rejected.delivery"), cell: (row) => h("bdi", { class: "id" }, row.webhook_id) },
     { label: t("session.source"), cell: (row) => h("bdi", {}, row.source) },
-    { label: t("rejected.reason"), cell: (row) => [h("bdi", { class: "clip" }, `${row.status} · ${row.detail}`), body(row)] },
+    { label: t("failure.reason"), cell: (row) => [h("bdi", { class: "clip" }, `${row.status} · ${row.detail}`), body(row)] },
     { label: t("event.received"), cell: (row) => timeWithAge(row.received_at) },
   ];
 }
 
 function body(row) {
   return h("details", { class: "raw" }, h("summary", {}, t("rejected.body", { n: number(row.body_bytes) })),
-    payload(row.body, t("rejected.body-of", { id: row.webhook_id })));
+    payload(row.body, t("timeline.data-of", { type: row.webhook_id })));
 }

@@ -3,13 +3,15 @@ import { name, t } from "../i18n/catalog.js";
 import { h } from "../lib/dom.js";
 import { NOTHING, duration, number, secondsBetween } from "../lib/format.js";
 import { address } from "../lib/router.js";
-import { STAGES, eventAddress, sessionAddress, ticketAddress } from "../lib/stages.js";
+import { STAGES, eventAddress } from "../lib/stages.js";
 import { badge, stageText, stateBadge } from "./badges.js";
+import { fact, facts } from "./facts.js";
+import { idLink, ticketLink } from "./links.js";
 import { exactTime, timeWithAge } from "./time.js";
 
 /** What is known about a session, its links included; `set` says which event set each field, where that is known. */
 export function sessionFacts(session, set = {}) {
-  return h("dl", { class: "facts" },
+  return facts(
     fact("session.state", [stateBadge(session), session.stale ? badge("late", t("session.stale")) : null]),
     fact("session.stage", stageText(session), setBy(set.current_stage)),
     fact("session.infra", session.infra_status === null ? NOTHING : name("infra", session.infra_status),
@@ -18,11 +20,10 @@ export function sessionFacts(session, set = {}) {
     fact("session.source", h("bdi", {}, session.source), setBy(set.source)),
     fact("session.began", timeWithAge(session.first_event_at), setBy(set.first_event_at)),
     fact("session.last", timeWithAge(session.last_event_at), setBy(set.last_event_at)),
-    fact("session.events", h("a", { href: address("/events", { session_id: session.session_id }) },
+    fact("nav.events", h("a", { href: address("/events", { session_id: session.session_id }) },
       number(session.event_count))),
-    fact("ticket.one", session.ticket_id === null ? NOTHING
-      : h("a", { href: ticketAddress(session.ticket_id) }, `#${session.ticket_id}`)),
-    fact("session.id", h("a", { href: sessionAddress(session.session_id) }, h("bdi", {}, session.session_id))));
+    fact("ticket.one", ticketLink(session)),
+    fact("session.id", idLink(session)));
 }
 
 /** When each stage was first reached, and how long after the one before. */
@@ -47,8 +48,4 @@ function setBy(event) {
   if (!event) return null;
   return [" ", h("a", { class: "set-by", href: eventAddress(event.position),
     "aria-label": t("session.set-by", { event: `#${event.position} ${event.event_type}` }) }, `#${event.position}`)];
-}
-
-function fact(label, ...value) {
-  return h("div", {}, h("dt", {}, t(label)), h("dd", {}, value));
 }

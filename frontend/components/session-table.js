@@ -2,8 +2,8 @@
 import { t } from "../i18n/catalog.js";
 import { h } from "../lib/dom.js";
 import { number } from "../lib/format.js";
-import { sessionAddress, ticketAddress } from "../lib/stages.js";
 import { stageText, stateBadge } from "./badges.js";
+import { sessionLink, ticketLink } from "./links.js";
 import { table } from "./table.js";
 import { timeWithAge } from "./time.js";
 
@@ -11,12 +11,6 @@ import { timeWithAge } from "./time.js";
 export function sessionTable({ caption, sessions, wide }) {
   const columns = wide ? [who, state, stage, began, last, events, ticket] : [who, state, stage, last, ticket];
   return table({ caption, columns: columns.map((column) => column()), rows: sessions, keyOf: (row) => row.session_id });
-}
-
-/** The domain, or the id where none is known yet, linking to the session. */
-export function sessionLink(session) {
-  return h("a", { href: sessionAddress(session.session_id), class: "strong" },
-    h("bdi", {}, session.domain ?? session.session_id));
 }
 
 function who() {
@@ -41,10 +35,9 @@ function last() {
 }
 
 function events() {
-  return { label: t("session.events"), className: "numeric", cell: (row) => number(row.event_count) };
+  return { label: t("nav.events"), className: "numeric", cell: (row) => number(row.event_count) };
 }
 
 function ticket() {
-  return { label: t("ticket.one"), cell: (row) => (row.ticket_id === null ? "—"
-    : h("a", { href: ticketAddress(row.ticket_id) }, `#${row.ticket_id}`)) };
+  return { label: t("ticket.one"), cell: ticketLink };
 }

@@ -14,7 +14,7 @@ export function shell({ route, live, view, draw, signOut }) {
   return h("div", { class: "shell" },
     h("a", { class: "skip", href: "#main", onclick: skipToMain }, t("nav.skip")),
     h("header", { class: "top" },
-      h("a", { class: "brand", href: "#/" }, h("span", { class: "brand-mark", "aria-hidden": "true" }), t("brand")),
+      h("a", { class: "brand", href: "#/" }, t("brand")),
       navigation(route),
       liveLine(live),
       h("a", { class: "account-link", href: "#/account", "aria-current": route.segments[0] === "account" ? "page" : null },

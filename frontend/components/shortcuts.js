@@ -4,8 +4,8 @@ import { h } from "../lib/dom.js";
 import { preference, setPreference } from "../lib/preferences.js";
 import { navigate } from "../lib/router.js";
 
-const PLACES = { d: "/", s: "/sessions", e: "/events", t: "/tickets", h: "/health" };
-const LISTED = ["?", "/", "j", "k", "Enter", "g d", "g t", "g s", "g e", "g h", "p"];
+const PLACES = { d: "dashboard", t: "tickets", s: "sessions", e: "events", h: "health" };
+const LISTED = ["?", "/", "j", "k", "Enter", ...Object.keys(PLACES), "p"];
 const ROWS = "main :is(.list tbody th, .event-head) a";
 const TYPING = "input, select, textarea, [contenteditable]";
 const SEQUENCE_MS = 1500;
@@ -18,7 +18,7 @@ export function installShortcuts(pause) {
   function actionOf(event) {
     const going = event.timeStamp - wentAt < SEQUENCE_MS;
     wentAt = event.key === "g" ? event.timeStamp : -Infinity;
-    if (going && Object.hasOwn(PLACES, event.key)) return () => navigate(`#${PLACES[event.key]}`);
+    if (going && Object.hasOwn(PLACES, event.key)) return () => navigate(placeOf(event.key));
     return Object.hasOwn(actions, event.key) ? actions[event.key] : null;
   }
 
@@ -38,12 +38,17 @@ export function showShortcuts() {
   const dialog = h("dialog", { class: "keys", "aria-labelledby": "keys-title", onclose: () => dialog.remove() },
     h("h2", { id: "keys-title" }, t("keys.title")),
     h("dl", { class: "facts" }, LISTED.map((keys) => h("div", {},
-      h("dt", {}, keys.split(" ").map((key) => h("kbd", {}, key))), h("dd", {}, t(`keys.${keys}`))))),
+      h("dt", {}, keys in PLACES ? h("kbd", {}, "g") : null, h("kbd", {}, keys)),
+      h("dd", {}, t(keys in PLACES ? `nav.${PLACES[keys]}` : `keys.${keys}`))))),
     h("label", { class: "row" }, h("input", { type: "checkbox", checked: preference("shortcuts") === "on", onchange: choose }),
       t("keys.on")),
     h("button", { type: "button", onclick: close }, t("keys.close")));
   document.body.append(dialog);
   dialog.showModal();
+}
+
+function placeOf(key) {
+  return key === "d" ? "#/" : `#/${PLACES[key]}`;
 }
 
 function isOff(event) {

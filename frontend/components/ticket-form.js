@@ -6,8 +6,8 @@ import { may } from "../lib/account.js";
 import { h } from "../lib/dom.js";
 import { NOTHING } from "../lib/format.js";
 import { STATUSES } from "../lib/stages.js";
-import { explainRefusal } from "./card.js";
-import { selectField, textField } from "./fields.js";
+import { explainRefusal, outcome } from "./card.js";
+import { choices, selectField, textField } from "./fields.js";
 
 /** Holds unsaved edits across updates; `reload` fetches the ticket anew. */
 export function ticketEditor({ draw, reload }) {
@@ -50,7 +50,7 @@ function form({ ticket, state, touch, save }) {
   };
   const oninput = (event) => touch(ticket, event.target.name, event.target.value);
   return h("form", { class: "ticket-form", onsubmit, "aria-label": t("ticket.edit") },
-    selectField("status", t("ticket.status"), shown.status, STATUSES.map((one) => [one, name("status", one)]), { oninput }),
+    selectField("status", t("ticket.status"), shown.status, choices("status", STATUSES), { oninput }),
     textField("assignee", t("ticket.assignee"), shown.assignee, { oninput, maxlength: "64" }),
     textField("tags", t("ticket.tags-hint"), shown.tags, { oninput }),
     h("div", { class: "buttons" },
@@ -58,7 +58,7 @@ function form({ ticket, state, touch, save }) {
         t(saving ? "saving" : "save"))),
     overtaken(ticket, state).map(([field, theirs]) => h("p", { class: "message message-bad", "data-key": field },
       t("ticket.overtaken", { field: t(`ticket.${field}`), value: theirs || NOTHING }))),
-    message(state));
+    outcome(state));
 }
 
 function assigneeLine({ assignee }) {
@@ -74,10 +74,6 @@ function overtaken(ticket, { base }) {
   const present = valuesOf(ticket);
   return Object.keys(base).filter((field) => base[field] !== present[field])
     .map((field) => [field, field === "status" ? name("status", present.status) : present[field]]);
-}
-
-function message({ message: text, failed }) {
-  return h("p", { class: failed ? "message message-bad" : "message", role: "status" }, text);
 }
 
 function isEmpty(draft) {

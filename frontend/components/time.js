@@ -9,9 +9,9 @@ export function timeWithAge(instant) {
   return h("span", { class: "when" }, exactTime(instant), " ", h("span", { class: "muted" }, ago(instant)));
 }
 
-/** A `<time>` with the given text, or the short form. */
-export function exactTime(instant, text = moment(instant)) {
-  return h("time", { datetime: instant, title: fullMoment(instant) }, text);
+/** A `<time>` with the given text, or the short form; `title` tells it in full where the text does not. */
+export function exactTime(instant, text = moment(instant), title = fullMoment(instant)) {
+  return h("time", { datetime: instant, title }, text);
 }
 
 /** Says that what is shown was known at a past instant, with the way back to now. */

@@ -1,7 +1,7 @@
 // A session's history on a vertical spine.
-import { name, plural, t } from "../i18n/catalog.js";
+import { currentLanguage, name, t } from "../i18n/catalog.js";
 import { h } from "../lib/dom.js";
-import { day, duration, preciseClock } from "../lib/format.js";
+import { day, duration, number, preciseClock } from "../lib/format.js";
 import { preference, setPreference } from "../lib/preferences.js";
 import { eventAddress } from "../lib/stages.js";
 import { arrange, isLate } from "../lib/timeline-model.js";
@@ -10,12 +10,17 @@ import { noteItem } from "./notes.js";
 import { payload } from "./payload.js";
 import { exactTime } from "./time.js";
 
+// Of a longer one the browser draws only what is seen.
+const LONG = 60;
+
 /** The events, and what was written between them, as an ordered list in the order the operator prefers. */
 export function timeline(events, notes) {
   const newestFirst = preference("order") === "newest";
   // A key for each order: building a long list anew is cheaper than turning the standing one round.
-  return h("ol", { class: newestFirst ? "timeline newest-first" : "timeline", "aria-label": t("timeline.label"),
-    "data-key": preference("order") }, arrange(events, notes, newestFirst).map(entry));
+  const entries = arrange(events, notes, newestFirst);
+  const names = ["timeline", newestFirst && "newest-first", entries.length > LONG && "long"];
+  return h("ol", { class: names.filter(Boolean).join(" "), "aria-label": t("timeline.label"), "data-key": preference("order") },
+    entries.map(entry));
 }
 
 /** Switches between oldest and newest first, and remembers it. */
@@ -45,17 +50,17 @@ function entry(item) {
 
 function fold(item) {
   const { event_type: type, effect } = item.event;
-  return h("li", { class: "folded", "data-key": item.key }, gap(item),
+  return h("li", { class: item.long ? "folded after-silence" : "folded", "data-key": item.key }, gap(item),
     h("details", {},
-      h("summary", {}, plural("timeline.fold", item.entries.length, { type, effect: name("effect", effect) })),
+      h("summary", {}, t("timeline.fold", { n: number(item.entries.length), type, effect: name("effect", effect) })),
       h("ol", { class: "timeline nested" }, item.entries.map(eventItem))));
 }
 
 function eventItem(item) {
   const { event } = item;
-  return h("li", { class: `event effect-${event.effect}`, "data-key": item.key }, gap(item),
+  return h("li", { class: `event effect-${event.effect}${item.long ? " after-silence" : ""}`, "data-key": item.key }, gap(item),
     h("div", { class: "event-head" },
-      exactTime(event.created_at, preciseClock(event.created_at)),
+      exactTime(event.created_at, preciseClock(event.created_at), null),
       h("a", { class: "event-name", href: eventAddress(event.position) }, title(event)),
       effectBadge(event.effect),
       marks(event)),
@@ -84,7 +89,7 @@ function meaning(event) {
   const gist = gistOf(event.data);
   if (gist === "" && title(event) === event.event_type) return null;
   return h("p", { class: "meaning" },
-    title(event) === event.event_type ? null : h("code", {}, event.event_type), " ", h("bdi", {}, gist));
+    title(event) === event.event_type ? null : h("code", {}, event.event_type), h("bdi", {}, gist));
 }
 
 // Enough to understand most events without opening them; the whole stands in the details.
@@ -96,8 +101,16 @@ function gistOf(data) {
 
 function details(event) {
   if (!event.data || Object.keys(event.data).length === 0) return null;
-  return h("details", { class: "raw" }, h("summary", {}, t("timeline.data")),
-    payload(event.data, t("timeline.data-of", { type: event.event_type })),
-    event.data_truncated ? h("p", {}, t("timeline.cut"), " ",
-      h("a", { href: eventAddress(event.position) }, t("timeline.whole"))) : null);
+  const fill = ({ currentTarget: opened }) => {
+    if (opened.childElementCount === 1) opened.append(...content(event));
+  };
+  // An event never changes: what was filled in stays, in the language in which it was opened.
+  const mark = `data-${event.position}-${currentLanguage()}`;
+  return h("details", { class: "raw", "data-key": mark, "data-memo": mark, ontoggle: fill }, h("summary", {}, t("timeline.data")));
+}
+
+function content(event) {
+  const whole = payload(event.data, t("timeline.data-of", { type: event.event_type }));
+  if (!event.data_truncated) return [whole];
+  return [whole, h("p", {}, t("timeline.cut"), " ", h("a", { href: eventAddress(event.position) }, t("timeline.whole")))];
 }

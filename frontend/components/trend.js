@@ -16,7 +16,8 @@ export function trend({ days }) {
     h("p", { class: "total" }, t("trend.sum", { share: percent(sums[1] / sums[0]), n: number(sums[0]) })),
     h("div", { class: "trend", "aria-hidden": "true" }, everyDay(days).map((day) => column(day, most))),
     h("p", { class: "row muted", "aria-hidden": "true" },
-      ["onward", "failed", "active"].map((kind) => h("span", {}, h("span", { class: `swatch fill-${kind}` }), " ", t(`trend.${kind}`)))),
+      [["onward", "completed"], ["failed", "failed"], ["active", "progress"]].map(([kind, text]) =>
+      h("span", {}, h("span", { class: `swatch fill-${kind}` }), " ", t(`tile.${text}`)))),
     h("details", {}, h("summary", {}, t("trend.table")),
       h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("trend.table") },
         table({ caption: t("trend.title"), columns: columns(), rows: [...days].reverse(), keyOf: (row) => row.day }))),
@@ -46,8 +47,8 @@ function columns() {
   return [
     { label: t("trend.day"), cell: (row) => shortDay(row.day) },
     { label: t("trend.began"), className: "numeric", cell: link((row) => row.sessions, { reached: "started" }) },
-    { label: t("trend.completed"), className: "numeric", cell: link((row) => row.reached.completed, { state: "completed" }) },
-    { label: t("trend.failed"), className: "numeric", cell: link((row) => row.failed, { state: "failed" }) },
+    { label: t("tile.completed"), className: "numeric", cell: link((row) => row.reached.completed, { state: "completed" }) },
+    { label: t("tile.failed"), className: "numeric", cell: link((row) => row.failed, { state: "failed" }) },
     { label: t("trend.share"), className: "numeric", cell: (row) => percent(row.reached.completed / row.sessions) },
   ];
 }

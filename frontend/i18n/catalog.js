@@ -7,10 +7,12 @@ let messages = {};
 
 export const LANGUAGES = Object.keys(LOCALES);
 
-/** Loads the chosen language's catalog, or the browser's, or English. */
+/** Loads the catalog of the chosen language, or the browser's, or English. */
 export async function loadCatalog() {
-  language = chosenLanguage();
-  messages = (await import(`./${language}.js`)).default;
+  const wanted = [preference("language"), ...navigator.languages].map((tag) => tag?.slice(0, 2).toLowerCase());
+  language = wanted.find((tag) => tag in LOCALES) ?? "en";
+  // From the root: the script that asks may be sent joined with others, under another address.
+  messages = (await import(`/static/i18n/${language}.js`)).default;
   document.documentElement.lang = LOCALES[language];
 }
 
@@ -25,24 +27,15 @@ export const locale = () => LOCALES[language];
 
 /** The text of `key` with `{name}` replaced from `values`; the key itself shows that a text is missing. */
 export function t(key, values = {}) {
-  const text = messages[key] ?? key;
-  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
+  return (messages[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
-/** Text for a count: `key.one` or `key.other`, as the language counts. */
+/** Text for a count: `key.one` or `key.other`, as both languages count. */
 export function plural(key, count, values = {}) {
-  const form = new Intl.PluralRules(locale()).select(count) === "one" ? "one" : "other";
-  const shown = new Intl.NumberFormat(locale()).format(count);
-  return t(`${key}.${form}`, { n: shown, ...values });
+  return t(`${key}.${count === 1 ? "one" : "other"}`, { n: count.toLocaleString(locale()), ...values });
 }
 
 /** Text for a value that the service names, such as a stage; an unknown value is shown as it is. */
 export function name(group, value) {
   return messages[`${group}.${value}`] ?? String(value);
-}
-
-function chosenLanguage() {
-  const wanted = [preference("language"), ...navigator.languages];
-  const known = wanted.map((tag) => tag?.slice(0, 2).toLowerCase()).find((tag) => tag in LOCALES);
-  return known ?? "en";
 }

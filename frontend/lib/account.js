@@ -21,3 +21,26 @@ export function setAccount(value) {
 
 /** True when asking the service who we are may have an answer. */
 export const mayBeSignedIn = () => localStorage.getItem(HINT) !== null;
+
+// An API token for this tab, for a screen on the wall: from `#token=…`, gone when the tab closes. People sign in.
+const TOKEN = "ops.token";
+const IN_HASH = /^#token=(.+)$/;
+
+/** The stored token, or null. */
+export function token() {
+  return sessionStorage.getItem(TOKEN);
+}
+
+/** Forgets the token. */
+export function dropToken() {
+  sessionStorage.removeItem(TOKEN);
+}
+
+/** True after moving a token out of `#token=…` into the store, leaving none in the address bar or the history. */
+export function takeTokenFromAddress() {
+  const match = IN_HASH.exec(location.hash);
+  if (match === null) return false;
+  sessionStorage.setItem(TOKEN, decodeURIComponent(match[1]));
+  history.replaceState(null, "", `${location.pathname}#/`);
+  return true;
+}

@@ -1,5 +1,4 @@
 // Keeps one stream open, and resumes after every cut from where it had come.
-import { readEventStream } from "./event-stream.js";
 import { TIMING } from "./timing.js";
 
 /**
@@ -83,4 +82,30 @@ function pause(milliseconds, signal) {
     const timer = setTimeout(resolve, milliseconds);
     signal.addEventListener("abort", () => { clearTimeout(timer); resolve(); }, { once: true });
   });
+}
+
+// The browser's own reader of server-sent events could not send the token.
+/** Calls `onMessage({kind, id, data})` for each message and `onLife` whenever anything comes, until the body ends. */
+async function readEventStream(body, { onMessage, onLife }) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    onLife();
+    const blocks = (rest + value).split("\n\n");
+    rest = blocks.pop();
+    for (const message of blocks.map(parse)) if (message !== null) onMessage(message);
+  }
+}
+
+function parse(block) {
+  const fields = Object.fromEntries(block.split("\n").map(field));
+  if (fields.data === undefined) return null;
+  return { kind: fields.event, id: fields.id === undefined ? null : Number(fields.id), data: JSON.parse(fields.data) };
+}
+
+function field(line) {
+  const colon = line.indexOf(": ");
+  return [line.slice(0, colon), line.slice(colon + 2)];
 }

@@ -5,14 +5,9 @@ const handlersOf = new WeakMap();
 /** Builds an element; `on…` props are listeners, `style` is a map of CSS properties, null and false are left out. */
 export function h(tag, props, ...children) {
   const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(props ?? {})) setProp(element, name, value);
-  element.append(...nodes(children));
+  for (const name in props) setProp(element, name, props[name]);
+  append(element, children);
   return element;
-}
-
-/** Flattens nested children into nodes; null, undefined and booleans vanish. */
-export function nodes(children) {
-  return [children].flat(Infinity).filter(isShown).map(toNode);
 }
 
 /** Gives `kept` the listeners of `fresh`, the element that was rendered in its stead. */
@@ -46,10 +41,10 @@ function setStyles(element, styles) {
   for (const [property, value] of Object.entries(styles)) element.style.setProperty(property, value);
 }
 
-function isShown(child) {
-  return child !== null && child !== undefined && typeof child !== "boolean";
-}
-
-function toNode(child) {
-  return child instanceof Node ? child : document.createTextNode(String(child));
+// Nested children are flattened; null, undefined and booleans vanish. What is no node becomes text.
+function append(element, children) {
+  for (const child of children) {
+    if (Array.isArray(child)) append(element, child);
+    else if (child !== null && child !== undefined && typeof child !== "boolean") element.append(child);
+  }
 }

@@ -1,13 +1,13 @@
 // Changes a live tree into a freshly rendered one in place, so that focus, scroll, selection, half-typed
 // input and open <details> survive an update.
-import { adoptHandlers, nodes } from "./dom.js";
+import { adoptHandlers } from "./dom.js";
 
 let marks = 0;
 
 /** Makes the children of `parent` equal `children`, reusing elements by `data-key`, else by position. */
 export function morph(parent, children) {
   const lineage = lineageOf(document.activeElement, parent);
-  patchChildren(parent, nodes(children));
+  patchChildren(parent, children);
   restoreFocus(lineage);
 }
 

@@ -2,13 +2,18 @@
 
 const DEFAULTS = { theme: "auto", language: null, zone: "local", order: "oldest", window: "48", shortcuts: "on" };
 
+// A long timeline asks thousands of times.
+const known = new Map();
+
 /** The stored choice, or the default. */
 export function preference(name) {
-  return localStorage.getItem(`ops.${name}`) ?? DEFAULTS[name];
+  if (!known.has(name)) known.set(name, localStorage.getItem(`ops.${name}`) ?? DEFAULTS[name]);
+  return known.get(name);
 }
 
 /** Stores a choice; null forgets it. */
 export function setPreference(name, value) {
+  known.delete(name);
   if (value === null) localStorage.removeItem(`ops.${name}`);
   else localStorage.setItem(`ops.${name}`, value);
 }

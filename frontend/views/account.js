@@ -1,6 +1,6 @@
 // Who I am, my password, and the ways out.
 import { api } from "../api.js";
-import { explainRefusal } from "../components/card.js";
+import { explainRefusal, outcome } from "../components/card.js";
 import { passwordField } from "../components/panel.js";
 import { t } from "../i18n/catalog.js";
 import { account, setAccount } from "../lib/account.js";
@@ -15,7 +15,7 @@ export function accountView({ draw, signOut }) {
     if (state.saving) return;
     state.saving = true;
     try {
-      setAccount(await api.changePassword(form.elements.current.value, form.elements.fresh.value));
+      setAccount(await api.changePassword({ current: form.elements.current.value, new: form.elements.fresh.value }));
       form.reset();
       Object.assign(state, { message: t("account.changed"), failed: false });
     } catch (error) {
@@ -25,7 +25,7 @@ export function accountView({ draw, signOut }) {
     draw();
   }
 
-  return { resources: [], render: () =>
+  return { title: () => t("account.title"), resources: [], render: () =>
     h("div", { class: "stack account", "aria-busy": "false" }, who(signOut),
       account().kind === "user" ? passwordCard(state, change) : null) };
 }
@@ -39,14 +39,14 @@ function who(signOut) {
       kind === "user" ? h("button", { type: "button", onclick: () => signOut(true) }, t("account.everywhere")) : null));
 }
 
-function passwordCard({ message, failed }, onsubmit) {
+function passwordCard(state, onsubmit) {
   return h("section", { class: "card" }, h("h2", {}, t("account.password")),
     h("form", { class: "note-form", onsubmit },
       h("input", { name: "name", value: account().name, autocomplete: "username", readonly: true, hidden: true }),
       passwordField("current", t("account.current")),
       passwordField("fresh", t("welcome.password"), true),
       h("div", { class: "buttons" }, h("button", { type: "submit", class: "primary" }, t("account.change"))),
-      h("p", { class: failed ? "message message-bad" : "message", role: "status" }, message)));
+      outcome(state)));
 }
 
 function refusal(error) {

@@ -6,9 +6,8 @@ import { healthFacts, projectionFacts } from "../components/health-facts.js";
 import { quarantineList } from "../components/quarantine.js";
 import { rejectedList } from "../components/rejected.js";
 import { t } from "../i18n/catalog.js";
-import { byEventsAndService, byService } from "../lib/concerns.js";
 import { h } from "../lib/dom.js";
-import { resource } from "../lib/resource.js";
+import { byEventsAndService, byService, resource } from "../lib/resource.js";
 
 export function healthView({ query, draw }) {
   const health = resource((signal) => api.readiness(signal), { concerns: byEventsAndService });
@@ -34,7 +33,7 @@ function page(query, name) {
 }
 
 function projection(data) {
-  const isSound = data.projection === "current" && data.quarantined === 0 && !data.verified_differences;
+  const isSound = data.projection !== "stale" && !data.verified_differences;
   return [projectionFacts(data), isSound ? null : remedy()];
 }
 

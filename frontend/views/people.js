@@ -13,8 +13,8 @@ import { resource } from "../lib/resource.js";
 export function peopleView({ query, draw }) {
   // The stream tells nothing of people; each connection anew, about every minute, loads them.
   const untold = { concerns: () => false };
-  const users = resource((signal) => api.users(signal), untold);
-  const tokens = resource((signal) => api.tokens(signal), untold);
+  const users = resource((signal) => api.users({}, signal), untold);
+  const tokens = resource((signal) => api.tokens({}, signal), untold);
   const audit = resource((signal) => api.audit(query, signal), untold);
   const outcome = { users: {}, tokens: {} };
 
@@ -37,12 +37,13 @@ export function peopleView({ query, draw }) {
     link: (user) => run("users", () => api.renewLink(user.id), link),
     end: (user) => run("users", () => api.endSessions(user.id)),
   };
-  const invite = ({ name, role }) => run("users", () => api.inviteUser(name.value, role.value), link);
-  const create = ({ name, scope }) => run("tokens", () => api.createToken(name.value, scope.value),
+  const invite = ({ name, role }) => run("users", () => api.inviteUser({ name: name.value, role: role.value }), link);
+  const create = ({ name, scope }) => run("tokens", () => api.createToken({ name: name.value, scope: scope.value }),
     ({ token }) => ({ text: t("people.token"), secret: token }));
   const revoke = (token) => run("tokens", () => api.revokeToken(token.id));
 
   return {
+    title: () => t("nav.people"),
     resources: [users, tokens, audit],
     render: () => h("div", { class: "stack" },
       card({ id: "users", title: t("people.users"), resource: users, body: (data) => [

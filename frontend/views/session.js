@@ -5,9 +5,8 @@ import { failureCard } from "../components/failure-card.js";
 import { PAGE, historyCard, timelinePages } from "../components/history.js";
 import { sessionFacts, stageTimes } from "../components/session-facts.js";
 import { t } from "../i18n/catalog.js";
-import { bySession } from "../lib/concerns.js";
 import { h } from "../lib/dom.js";
-import { resource } from "../lib/resource.js";
+import { bySession, resource } from "../lib/resource.js";
 
 export function sessionView({ route, draw }) {
   const id = route.segments[1];

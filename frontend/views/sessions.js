@@ -1,35 +1,26 @@
 // All sessions, filtered by the address.
 import { api } from "../api.js";
-import { content } from "../components/card.js";
-import { csvButton } from "../components/csv-button.js";
-import { checkField, filterForm, instantField, selectField, textField } from "../components/fields.js";
-import { nothing } from "../components/nothing.js";
-import { pager, totalLine } from "../components/pager.js";
+import { checkField, choices, filterForm, instantField, selectField, textField } from "../components/fields.js";
+import { listPage } from "../components/list-page.js";
 import { asOfNotice } from "../components/time.js";
 import { sessionTable } from "../components/session-table.js";
 import { t } from "../i18n/catalog.js";
-import { byEvents } from "../lib/concerns.js";
-import { h } from "../lib/dom.js";
-import { resource } from "../lib/resource.js";
 import { address } from "../lib/router.js";
+import { byEvents } from "../lib/resource.js";
 import { STAGES, STATES } from "../lib/stages.js";
 
 const PATH = "/sessions";
 
 export function sessionsView({ query, draw }) {
-  const list = resource((signal) => api.sessions(query, signal), { concerns: byEvents });
-  const download = csvButton({ path: "/onboard/sessions.csv", params: query, draw });
-  return {
-    title: () => t("nav.sessions"),
-    resources: [list],
-    actions: download,
-    render: () => h("div", {}, filters(query), content({ resource: list, body: (data) => results(query, data) })),
-  };
+  return listPage({ kind: "sessions", query, draw, load: api.sessions, csv: "/onboard/sessions.csv", concerns: byEvents,
+    filters: () => filters(query), list: ({ sessions }) => [
+      query.has("as_of") ? asOfNotice(query.get("as_of"), address(PATH, { state: query.getAll("state") })) : null,
+      sessionTable({ caption: t("nav.sessions"), sessions, wide: true })] });
 }
 
 function filters(query) {
   const any = ["", t("filter.any")];
-  const stages = [any, ...STAGES.map((stage) => [stage, t(`stage.${stage}`)])];
+  const stages = [any, ...choices("stage", STAGES)];
   return filterForm({ path: PATH, query, fields: [
     textField("q", t("filter.search"), query.get("q"), { type: "search" }),
     textField("domain", t("filter.domain"), query.get("domain")),
@@ -44,16 +35,6 @@ function filters(query) {
     instantField("as_of", t("filter.as-of"), query.get("as_of")),
     selectField("order", t("event.order"), query.get("order"),
       [["", t("event.newest")], ["asc", t("event.oldest")]]),
-    checkField("state", t("session.state"), query.getAll("state"), STATES.map((state) => [state, t(`state.${state}`)])),
+    checkField("state", t("session.state"), query.getAll("state"), choices("state", STATES)),
   ] });
-}
-
-function results(query, data) {
-  if (data.sessions.length === 0) return nothing("sessions", query, PATH);
-  return [
-    query.has("as_of") ? asOfNotice(query.get("as_of"), address(PATH, { state: query.getAll("state") })) : null,
-    totalLine("sessions", data.total),
-    sessionTable({ caption: t("nav.sessions"), sessions: data.sessions, wide: true }),
-    pager({ path: PATH, query, answer: data, shown: data.sessions.length }),
-  ];
 }

@@ -12,7 +12,7 @@ export function signInView({ expired, draw, onSignedIn }) {
     Object.assign(state, { trying: true, message: null });
     draw();
     try {
-      onSignedIn(await api.signIn(name.value, password.value));
+      onSignedIn(await api.signIn({ name: name.value, password: password.value }));
     } catch (error) {
       Object.assign(state, { trying: false, message: refusal(error) });
       password.value = "";

@@ -8,9 +8,8 @@ import { noteEditor } from "../components/notes.js";
 import { sessionFacts } from "../components/session-facts.js";
 import { ticketEditor } from "../components/ticket-form.js";
 import { t } from "../i18n/catalog.js";
-import { bySession } from "../lib/concerns.js";
 import { h } from "../lib/dom.js";
-import { resource } from "../lib/resource.js";
+import { bySession, resource } from "../lib/resource.js";
 
 export function ticketView({ route, draw }) {
   const id = route.segments[1];

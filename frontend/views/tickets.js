@@ -1,15 +1,11 @@
 // All tickets, filtered by the address.
 import { api } from "../api.js";
-import { content } from "../components/card.js";
-import { csvButton } from "../components/csv-button.js";
-import { checkField, filterForm, selectField, textField } from "../components/fields.js";
-import { nothing } from "../components/nothing.js";
-import { pager, totalLine } from "../components/pager.js";
+import { checkField, choices, filterForm, selectField, textField } from "../components/fields.js";
+import { listPage } from "../components/list-page.js";
 import { ticketTable } from "../components/ticket-table.js";
 import { t } from "../i18n/catalog.js";
-import { byEventsAndTickets } from "../lib/concerns.js";
 import { h } from "../lib/dom.js";
-import { resource } from "../lib/resource.js";
+import { byEventsAndTickets } from "../lib/resource.js";
 import { STAGES, STATES, STATUSES } from "../lib/stages.js";
 
 const PATH = "/tickets";
@@ -19,14 +15,9 @@ const QUEUES = { all: "", open: "status=open", ready: "tag=ready_for_ops", stall
   free: "status=open&assignee=" };
 
 export function ticketsView({ query, draw }) {
-  const list = resource((signal) => api.tickets(query, signal), { concerns: byEventsAndTickets });
-  const download = csvButton({ path: "/desk/tickets.csv", params: query, draw });
-  return {
-    title: () => t("nav.tickets"),
-    resources: [list],
-    actions: download,
-    render: () => h("div", {}, queues(query), filters(query), content({ resource: list, body: (data) => results(query, data) })),
-  };
+  return listPage({ kind: "tickets", query, draw, load: api.tickets, csv: "/desk/tickets.csv", concerns: byEventsAndTickets,
+    filters: () => [queues(query), filters(query)],
+    list: ({ tickets }) => ticketTable({ caption: t("nav.tickets"), tickets, wide: true }) });
 }
 
 function queues(query) {
@@ -38,23 +29,12 @@ function queues(query) {
 
 function filters(query) {
   const any = ["", t("filter.any")];
-  const stages = [...STAGES, "failed"].map((stage) => [stage, t(`stage.${stage}`)]);
   return filterForm({ path: PATH, query, fields: [
     textField("q", t("filter.search"), query.get("q"), { type: "search" }),
-    selectField("status", t("ticket.status"), query.get("status"),
-      [any, ...STATUSES.map((status) => [status, t(`status.${status}`)])]),
-    selectField("stage", t("filter.stage"), query.get("stage"), [any, ...stages]),
+    selectField("status", t("ticket.status"), query.get("status"), [any, ...choices("status", STATUSES)]),
+    selectField("stage", t("filter.stage"), query.get("stage"), [any, ...choices("stage", [...STAGES, "failed"])]),
     textField("tag", t("ticket.tag"), query.get("tag")),
     textField("assignee", t("ticket.assignee"), query.get("assignee")),
-    checkField("state", t("session.state"), query.getAll("state"), STATES.map((state) => [state, t(`state.${state}`)])),
+    checkField("state", t("session.state"), query.getAll("state"), choices("state", STATES)),
   ] });
-}
-
-function results(query, data) {
-  if (data.tickets.length === 0) return nothing("tickets", query, PATH);
-  return [
-    totalLine("tickets", data.total),
-    ticketTable({ caption: t("nav.tickets"), tickets: data.tickets, wide: true }),
-    pager({ path: PATH, query, answer: data, shown: data.tickets.length }),
-  ];
 }

@@ -7,7 +7,7 @@ import { h } from "../lib/dom.js";
 
 export function welcomeView({ secret, draw, onSignedIn }) {
   const state = { target: null, error: null, message: null, trying: false };
-  api.link(secret)
+  api.link({ link: secret })
     .then((target) => { state.target = target; }, (error) => { state.error = error; })
     .then(draw);
 
@@ -15,7 +15,7 @@ export function welcomeView({ secret, draw, onSignedIn }) {
     Object.assign(state, { trying: true, message: null });
     draw();
     try {
-      const me = await api.redeemLink(secret, state.target.name === null ? name.value : null, password.value);
+      const me = await api.redeemLink({ link: secret, name: state.target.name === null ? name.value : null, password: password.value });
       history.replaceState(null, "", `${location.pathname}#/`);
       onSignedIn(me);
     } catch (error) {
@@ -24,7 +24,7 @@ export function welcomeView({ secret, draw, onSignedIn }) {
     }
   }
 
-  return { resources: [], render: () => page(state, submit) };
+  return { title: () => t("welcome.title"), isBare: true, resources: [], render: () => page(state, submit) };
 }
 
 function page({ target, error, message, trying }, onsubmit) {

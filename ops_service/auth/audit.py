@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, func, insert, select
+from sqlalchemy import Connection, Row, delete, exists, func, insert, select
 
 from ops_service.auth.principals import Principal
 from portal_hooks.instants import now_instant
 from projections.tables import audit_log
 
 ROW = audit_log.c
+
+PRUNED_AT_ONCE = 1_000
+"""So that a sign-in never waits for years of lines."""
 
 
 def record(
@@ -30,6 +33,12 @@ def record(
         "detail": detail,
     }
     connection.execute(insert(audit_log).values(line))
+
+
+def prune(connection: Connection, before: int) -> None:
+    """Remove the oldest lines, some of those from before that instant: each sign-in takes away its share."""
+    oldest = select(ROW.id).order_by(ROW.id).limit(PRUNED_AT_ONCE).subquery()
+    connection.execute(delete(audit_log).where(ROW.id.in_(select(oldest)), ROW.at < before))
 
 
 def page(connection: Connection, before: int | None, limit: int) -> tuple[int, Sequence[Row[Any]]]:

@@ -17,6 +17,9 @@ from projections.database import Database, DatabaseUnavailable
 
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
 
+AUTOMATIC: Final = "X-Automatic"
+"""The header by which a page says that nobody asked for this: such a request keeps no session alive."""
+
 _bearer = HTTPBearer(auto_error=False, description="An API token from `ops-service token create`.")
 _cookie = APIKeyCookie(
     name=cookies.NAME,
@@ -47,8 +50,10 @@ Now = Annotated[int, Depends(now_of)]
 class Guard:
     """A dependency that lets only principals with a scope pass, and tells who it is."""
 
-    def __init__(self, scope: str) -> None:
+    def __init__(self, scope: str, *, is_use: bool = True) -> None:
+        """`is_use`: whether coming here keeps an operator's session from becoming idle."""
         self._scope = scope
+        self._is_use = is_use
 
     async def __call__(
         self,
@@ -57,7 +62,7 @@ class Guard:
         _session: Annotated[str | None, Depends(_cookie)],
     ) -> Principal:
         if not hasattr(request.state, "principal"):
-            request.state.principal = await run_in_threadpool(_authenticate, request, bearer)
+            request.state.principal = await run_in_threadpool(_authenticate, request, bearer, self._is_use)
         principal: Principal = request.state.principal
         if not principal.may(self._scope):
             raise Problem(403, f"This needs the scope {self._scope}; you have {principal.scope}.")
@@ -80,12 +85,22 @@ class GuardedRoute(APIRoute):
 
 
 Reader = Annotated[Principal, Depends(Guard("read"))]
+Watcher = Annotated[Principal, Depends(Guard("read", is_use=False))]
+"""A reader whose browser comes by itself."""
 Editor = Annotated[Principal, Depends(Guard("write"))]
 Admin = Annotated[Principal, Depends(Guard("admin"))]
 
 
-def _authenticate(request: Request, bearer: HTTPAuthorizationCredentials | None) -> Principal:
-    return _by_token(request, bearer.credentials) if bearer else _by_session(request)
+async def is_still(principal: Principal, request: Request) -> bool:
+    """Whether the request's credentials stand for the same as when it came; False also where nobody knows."""
+    try:
+        return await run_in_threadpool(_authenticate, request, await _bearer(request), False) == principal
+    except (Problem, DatabaseUnavailable):
+        return False
+
+
+def _authenticate(request: Request, bearer: HTTPAuthorizationCredentials | None, is_use: bool) -> Principal:
+    return _by_token(request, bearer.credentials) if bearer else _by_session(request, is_use)
 
 
 def _by_token(request: Request, token: str) -> Principal:
@@ -96,7 +111,7 @@ def _by_token(request: Request, token: str) -> Principal:
     return principal._replace(address=address_of(request))
 
 
-def _by_session(request: Request) -> Principal:
+def _by_session(request: Request, is_use: bool) -> Principal:
     cookie = cookies.read(request)
     if not cookie:
         raise _unauthorised("Sign in, or send an API token as `Authorization: Bearer …`.")
@@ -109,7 +124,7 @@ def _by_session(request: Request) -> Principal:
     # A browser adds the cookie to whatever request any page makes it send.
     if request.method not in _SAFE and not is_from_our_page(request):
         raise Problem(403, "With a session only our own page may change things; Origin does not show it.")
-    if found.is_worth_noting:
+    if found.is_worth_noting and is_use and AUTOMATIC not in request.headers:
         with suppress(DatabaseUnavailable), database_of(request).write() as connection:
             sessions.note_use(connection, found.principal.session_id, now)
     return found.principal

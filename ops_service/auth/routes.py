@@ -9,6 +9,7 @@ from ops_service.auth.guard import DatabaseOf, GuardedRoute, Now, Reader
 from ops_service.auth.principals import Principal
 from ops_service.auth.request_origin import address_of, is_from_our_page
 from ops_service.problems import Problem, responses
+from portal_hooks.instants import DAY
 
 router = APIRouter(
     prefix="/api/v1/auth", tags=["people"], responses=responses(403, 422, 503), route_class=GuardedRoute
@@ -19,8 +20,10 @@ def visitor_of(request: Request, now: Now) -> sign_in.Visitor:
     """Who knocks. Another site's page must not sign its visitors in here either."""
     if is_from_our_page(request) is False:
         raise Problem(403, "Only our own page may sign anybody in.")
-    lifetime = sessions.Lifetime.of(request.app.state.settings)
-    return sign_in.Visitor(address_of(request), cookies.read(request), lifetime, now)
+    settings = request.app.state.settings
+    audit_since = now - settings.audit_days * DAY if settings.audit_days else 0
+    lifetime = sessions.Lifetime.of(settings)
+    return sign_in.Visitor(address_of(request), cookies.read(request), lifetime, now, audit_since)
 
 
 Visitor = Annotated[sign_in.Visitor, Depends(visitor_of)]

@@ -13,12 +13,16 @@ from projections.database import Database
 
 
 class Visitor(NamedTuple):
-    """Who knocks: from where, with which old cookie, when, and how long a session of theirs may last."""
+    """Who knocks: from where, with which old cookie, when, and how long a session of theirs may last.
+
+    `audit_since`: older lines of the audit log have had their time.
+    """
 
     address: str | None
     old_cookie: str | None
     lifetime: sessions.Lifetime
     now: int
+    audit_since: int = 0
 
 
 class SignedIn(NamedTuple):
@@ -112,6 +116,7 @@ def _begin(connection: Connection, user: Row[Any], visitor: Visitor, action: str
     if action != "signed_in":
         audit.record(connection, who, action, f"user {user.name}")
     audit.record(connection, who, "signed_in")
+    audit.prune(connection, visitor.audit_since)
     return SignedIn(cookie, who)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from projections import fingerprint
 from projections.log import LOG, head
-from projections.tables import quarantined_events, rejected_deliveries, ticket_events, tickets
+from projections.tables import audit_log, quarantined_events, rejected_deliveries, ticket_events, tickets
 
 MOST_EVENTS: Final = 1_000
 """More than so many events at once are not told one by one; a `resync` stands for them."""
@@ -26,6 +26,10 @@ class Message(NamedTuple):
     frame: bytes
 
 
+RECHECK: Final = Message(None, b"")
+"""Not sent: somebody may have lost the right to listen."""
+
+
 class State(NamedTuple):
     """How far everything that can change had come."""
 
@@ -38,6 +42,8 @@ class State(NamedTuple):
     """How many, and when the last one was."""
     rejected: int | None
     """The last id of rejected_deliveries."""
+    audited: int | None
+    """The last id of audit_log: whatever ends a session, a token or a role writes there."""
 
 
 def state_of(connection: Connection) -> State:
@@ -51,6 +57,7 @@ def state_of(connection: Connection) -> State:
         verified_at=built.get("verified_at"),
         quarantined=tuple(connection.execute(quarantine).one()),
         rejected=connection.execute(select(func.max(rejected_deliveries.c.id))).scalar(),
+        audited=connection.execute(select(func.max(audit_log.c.id))).scalar(),
     )
 
 
@@ -63,6 +70,8 @@ def since(connection: Connection, before: State) -> tuple[State, list[Message]]:
     changed = [name for name in _SHOWN_BY_HEALTH if _differ(name, before, after)]
     if changed:
         messages.append(_message("service", {"changed": [name.removesuffix("_at") for name in changed]}))
+    if after.audited != before.audited:
+        messages.append(RECHECK)
     return after, messages
 
 

@@ -1,10 +1,11 @@
 """GET /api/v1/stream."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
 
-from ops_service.auth.guard import GuardedRoute, Reader
+from ops_service.auth.guard import GuardedRoute, Watcher, is_still
 from ops_service.live.feed import Feed, TooManyStreams
 from ops_service.live.stream import Stream, StreamResponse
 from ops_service.problems import responses, unavailable
@@ -28,7 +29,7 @@ LastEventId = Annotated[
 
 @router.get("", status_code=200, response_class=StreamResponse)
 async def stream(
-    request: Request, _reader: Reader, after: Position = None, last_event_id: LastEventId = None
+    request: Request, watcher: Watcher, after: Position = None, last_event_id: LastEventId = None
 ) -> StreamResponse:
     """What is written from now on, as server-sent events; after a cut, from where the client had come.
 
@@ -42,8 +43,8 @@ async def stream(
       them), `ahead` (the log is shorter than the position given).
 
     `ticket` and `service` have no id and are not repeated after a cut: load anew what depends on them. A
-    comment comes every 15 seconds. The stream ends after a minute at most, so that a revoked credential ends
-    it; come again with the last id.
+    comment comes every 15 seconds. The stream ends when its credential does, and after a minute at most; come
+    again with the last id. Listening keeps no session from becoming idle.
     """
     feed: Feed = request.app.state.feed
     _end_at_shutdown(request, feed)
@@ -56,7 +57,7 @@ async def stream(
     except BaseException:
         feed.leave()
         raise
-    return StreamResponse(feed, Stream(feed, opening).frames())
+    return StreamResponse(feed, Stream(feed, opening, partial(is_still, watcher, request)).frames())
 
 
 def _end_at_shutdown(request: Request, feed: Feed) -> None:

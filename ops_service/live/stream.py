@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
@@ -10,7 +10,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from ops_service.live.feed import Feed, Opening
-from ops_service.live.news import Message, frames, resync
+from ops_service.live.news import RECHECK, Message, frames, resync
 
 KEEPALIVE_SECONDS: Final = 15.0
 LIFETIME_SECONDS: Final = 60.0
@@ -24,19 +24,23 @@ HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 class Stream:
     """The messages for one client: the log's in order, without gap or repeat."""
 
-    def __init__(self, feed: Feed, opening: Opening) -> None:
-        """`opening` is the feed's answer to where the client has come."""
+    def __init__(self, feed: Feed, opening: Opening, may_listen: Callable[[], Awaitable[bool]]) -> None:
+        """`opening` is the feed's answer to where the client is; `may_listen` looks at its credentials."""
         self._feed = feed
+        self._may_listen = may_listen
         self._number, self._position, self._opening = opening
 
     async def frames(self) -> AsyncIterator[bytes]:
-        """The bytes to send, until the feed stops or the stream has lived its time."""
+        """The bytes to send, until the feed stops, the client may not listen or the stream's time is over."""
         loop = asyncio.get_running_loop()
         # Not all clients that came together after a restart shall come again together.
         ends_at = loop.time() + LIFETIME_SECONDS * random.uniform(0.75, 1.0)
         yield format_sse_event(retry=RETRY_MILLISECONDS) + frames(self._opening)
         while not self._feed.stopped and (left := ends_at - loop.time()) > 0:
-            if told := frames(self._new()):
+            messages = self._new()
+            if RECHECK in messages and not await self._may_listen():
+                return
+            if told := frames(messages):
                 yield told
                 continue
             try:
@@ -49,7 +53,7 @@ class Stream:
         self._number = self._feed.end
         if messages is None:
             self._position = self._feed.position
-            return [resync(self._position, "gap")]
+            return [resync(self._position, "gap"), RECHECK]
         fresh = [each for each in messages if each.position is None or each.position > self._position]
         told = [each.position for each in fresh if each.position is not None]
         self._position = told[-1] if told else self._position

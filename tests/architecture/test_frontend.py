@@ -1,13 +1,14 @@
 """The desk's sources keep to what its content security policy and its size allow."""
 
-import gzip
 import re
-from pathlib import Path
 
-from ops_service.desk_files import without_comments
+from ops_service.desk_files import sent
+from ops_service.joined_modules import in_order
 from tests.architecture.source_tree import ROOT, below, name_of
 
 FRONTEND = ("frontend",)
+FOLDER = ROOT / "frontend"
+CATALOGS = [FOLDER / "i18n" / f"{language}.js" for language in ("en", "pt")]
 JS_BYTES = 30 * 1024
 CSS_BYTES = 10 * 1024
 MARKUP_FROM_TEXT = re.compile(
@@ -30,31 +31,23 @@ def test_only_the_api_module_talks_to_the_service() -> None:
 
 
 def test_the_page_holds_no_inline_script_or_style_and_names_no_other_origin() -> None:
-    page = (ROOT / "frontend" / "index.html").read_text()
+    page = (FOLDER / "index.html").read_text()
     assert re.findall(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", page) == []
     assert re.findall(r"(?:src|href)=\"(?!/static/)[^\"]*\"", page) == []
 
 
-def imported_from(entry: str) -> list[Path]:
-    """The module and all it imports, themselves and through others; not what it imports when needed."""
-    found = [(ROOT / "frontend" / entry).resolve()]
-    for path in found:
-        names = re.findall(r'^import [^"]*"(\.[^"]+)";', path.read_text(), re.MULTILINE)
-        found += [each for name in names if (each := (path.parent / name).resolve()) not in found]
-    return found
-
-
 def test_scripts_and_styles_stay_small() -> None:
-    """What every browser loads, as it is sent: one catalog, no comments, no view that waits to be opened."""
-    others = [ROOT / "frontend" / name for name in ("i18n/en.js", "lib/early-theme.js")]
-    scripts = [*imported_from("app.js"), *others]
-    assert len(scripts) > 20
-    for paths, limit in ((scripts, JS_BYTES), (below(FRONTEND, ".css"), CSS_BYTES)):
-        assert 0 < len(gzip.compress(b"".join(map(sent, paths)))) <= limit
+    """All a browser ever loads, every view and the larger catalog, compressed as it gets it."""
+    early, all_views = (sent(FOLDER / name) for name in ("lib/early-theme.js", "app.js"))
+    catalog = max((sent(path) for path in CATALOGS), key=lambda file: len(file.bodies["br"]))
+    assert sum(len(file.bodies["br"]) for file in (early, all_views, catalog)) <= JS_BYTES
+    assert 0 < sum(len(sent(path).bodies["br"]) for path in below(FRONTEND, ".css")) <= CSS_BYTES
 
 
-def sent(path: Path) -> bytes:
-    return without_comments(path.read_bytes())
+def test_every_script_is_sent() -> None:
+    """So that the sizes are those of all there is."""
+    loaded = {*in_order(FOLDER / "app.js"), *CATALOGS, FOLDER / "lib" / "early-theme.js"}
+    assert {*below(FRONTEND, ".js")} == loaded
 
 
 def test_browser_tests_use_the_page_that_is_watched() -> None:

@@ -90,7 +90,7 @@ def answering(desk: Page, state: str) -> Iterator[None]:
 
 
 def texts(desk: Page, language: str) -> dict[str, str]:
-    """The desk's own catalog of a language."""
+    """The desk's own catalog in a language."""
     catalog: dict[str, str] = desk.evaluate(
         "async name => (await import(`/static/i18n/${name}.js`)).default", language
     )

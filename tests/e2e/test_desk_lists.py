@@ -137,7 +137,7 @@ def test_quarantined_events_are_listed_and_tried_again(
     card.get_by_role("button", name="Retry session s1").click()
     expect(rows).to_have_count(1)
     card.get_by_role("button", name="Retry all").click()
-    expect(card).to_contain_text("None. Events the projection cannot read wait here")
+    expect(card).to_contain_text("None. What the projection cannot read waits here")
     expect(card.get_by_role("status")).to_have_text("Tried again: 0 events are still quarantined.")
     assert desk.locator("main img, main script").count() == 0
 
@@ -194,18 +194,6 @@ def test_what_was_written_stands_in_the_timeline_and_never_folds(desk: Page, ops
     expect(story.nth(1)).to_contain_text("2 <img")
     go(desk, "#/sessions/broken")
     expect(story).to_have_count(4)
-
-
-def test_a_view_whose_code_does_not_come_says_so_and_can_be_tried_again(
-    desk: Page, page_complaints: list[str]
-) -> None:
-    desk.route("**/views/health.js*", lambda route: route.abort())
-    desk.get_by_role("link", name="Health").click()
-    expect(desk.get_by_role("alert")).to_contain_text("does not answer")
-    desk.unroute("**/views/health.js*")
-    desk.get_by_role("button", name="Try again").click()
-    expect(desk.locator("#projection .facts")).to_be_visible()
-    page_complaints.clear()
 
 
 def test_who_may_only_read_is_offered_no_retry(

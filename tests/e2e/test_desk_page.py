@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.e2e.desk_views import go, use_language
+from ops_service.app import FRONTEND
+from tests.e2e.conftest import enter
+from tests.e2e.desk_views import go, use_language, views
 from tests.running_ops import RunningOps, event
 
 WIZARD = (
@@ -342,3 +344,16 @@ def test_nothing_is_wider_than_the_screen(desk: Page, ops: RunningOps, width: in
         go(desk, address)
         assert desk.evaluate("document.documentElement.scrollWidth") <= width, address
         assert desk.evaluate("document.querySelector('h1').getBoundingClientRect().height") > 10
+
+
+def test_the_modules_run_as_they_are_written_too(demo: RunningOps, page: Page) -> None:
+    """What the service joins into one script runs module by module, too: each imports all it uses."""
+
+    def source(route: Route) -> None:
+        route.fulfill(path=FRONTEND / "app.js", content_type="text/javascript")
+
+    page.route("**/static/app.js", source)
+    with page.expect_response("**/static/lib/morph.js"):
+        desk = enter(page, demo)
+    for view in views(demo):
+        go(desk, view.address)

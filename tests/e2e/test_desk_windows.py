@@ -108,7 +108,7 @@ def test_the_trend_counts_days_and_each_opens_its_sessions(desk: Page, ops: Runn
     rows = card.locator("tbody tr")
     expect(rows).to_have_count(2)
     expect(rows.nth(1).locator("td")).to_have_text(["4", "3", "0", "75%"])
-    for cell, total in ((0, "4 sessions"), (1, "3 sessions"), (2, "No session matches.")):
+    for cell, total in ((0, "4 sessions"), (1, "3 sessions"), (2, "Nothing matches.")):
         address = rows.nth(1).locator("td a").nth(cell).get_attribute("href")
         assert address
         go(desk, address)

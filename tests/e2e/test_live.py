@@ -3,19 +3,19 @@
 import re
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Request, Route, expect
 
 from ops_service.live.feed import Feed
 from projections import rebuild
+from tests.e2e.conftest import OPERATOR
 from tests.live_listener import wait_until
+from tests.people import PASSWORD, add_user
 from tests.rebuilds import no_progress
 from tests.running_ops import RunningOps, event
 from tests.servers.unreliable_proxy import Line, severable_line
 
-TIMING = Path(__file__).resolve().parents[2] / "frontend" / "lib" / "timing.js"
 QUICK = {"firstPoll": 200, "poll": 500, "backoff": 50, "longestBackoff": 400, "retry": 300}
 
 
@@ -28,15 +28,15 @@ def line(ops: RunningOps) -> Iterator[Line]:
 
 def hurry(context: BrowserContext, **changes: int) -> None:
     """Serve the page with shorter times."""
-    source = TIMING.read_text()
-    for name, value in {**QUICK, **changes}.items():
-        source, found = re.subn(rf"\b{name}: [\d_]+", f"{name}: {value}", source)
-        assert found == 1, name
 
     def fulfil(route: Route) -> None:
+        source = route.fetch().text()
+        for name, value in {**QUICK, **changes}.items():
+            source, found = re.subn(rf"\b{name}: [\d_]+", f"{name}: {value}", source)
+            assert found == 1, name
         route.fulfill(body=source, content_type="text/javascript")
 
-    context.route("**/static/lib/timing.js", fulfil)
+    context.route("**/static/app.js", fulfil)
 
 
 def open_at(page: Page, ops: RunningOps, address: str, url: str | None = None) -> None:
@@ -296,3 +296,51 @@ def test_a_rebuild_is_one_line(desk: Page, ops: RunningOps) -> None:
     expect(desk.locator("tr[data-stage=started] .count")).to_have_text("20")
     rebuild.rebuild(ops.database, no_progress)
     expect(desk.locator(".live-rebuilt")).to_have_text(re.compile(r"^rebuilt \d\d:\d\d:\d\d$"))
+
+
+def test_what_nobody_asked_for_says_so(page: Page, ops: RunningOps) -> None:
+    hurry(page.context, presence=400)
+    asked: list[bool] = []
+    page.on("request", lambda request: note_automatic(request, asked))
+    open_at(page, ops, "#/sessions")
+    assert asked
+    assert not any(asked)
+    page.wait_for_timeout(500)
+    asked.clear()
+    send(ops, "one")
+    expect(page.locator("tr[data-key=one]")).to_be_visible()
+    assert asked
+    assert all(asked)
+    asked.clear()
+    page.mouse.move(5, 5)
+    page.get_by_role("link", name="Tickets").first.click()
+    page.get_by_role("heading", name="Tickets").wait_for()
+    expect(page.locator("main [aria-busy=true]")).to_have_count(0)
+    assert asked
+    assert not any(asked)
+
+
+def note_automatic(request: Request, asked: list[bool]) -> None:
+    if "/api/v1/" in request.url:
+        asked.append("x-automatic" in request.headers)
+
+
+@pytest.mark.parametrize("address", ["#/", "#/account"])
+def test_a_session_that_ends_shows_at_once_on_an_open_desk(
+    page: Page, ops: RunningOps, page_complaints: list[str], address: str
+) -> None:
+    user_id = add_user(ops, OPERATOR, "agent")
+    desk = sign_in_at(page, ops, address)
+    assert ops.http.delete(f"/api/v1/users/{user_id}/sessions").is_success
+    expect(desk.get_by_role("heading", name="Sign in")).to_be_visible(timeout=5_000)
+    expect(desk.get_by_role("alert")).to_have_text("Your session has ended. Please sign in again.")
+    page_complaints[:] = [one for one in page_complaints if "401" not in one]
+
+
+def sign_in_at(page: Page, ops: RunningOps, address: str) -> Page:
+    page.goto(f"{ops.url}/{address}")
+    page.locator("input[name=name]").fill(OPERATOR)
+    page.locator("input[type=password]").fill(PASSWORD)
+    page.locator("input[type=password]").press("Enter")
+    expect_state(page, "live")
+    return page

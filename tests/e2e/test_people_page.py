@@ -128,7 +128,7 @@ def test_an_administrator_invites_and_the_invited_comes_in(
     expect(second_page.get_by_role("heading", name="Dashboard")).to_be_visible()
     second_page.close()
     people.get_by_label("Role of rui").select_option("viewer")
-    expect(admin.locator("#audit")).to_contain_text("agent → viewer")
+    expect(admin.locator("#audit")).to_contain_text("Agent → Viewer")
     people.get_by_role("button", name="Disable: rui").click()
     expect(people.get_by_role("row", name=re.compile("rui"))).to_contain_text("disabled")
 

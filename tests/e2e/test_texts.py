@@ -34,7 +34,7 @@ FOREIGN = """SAID => {
 }"""
 
 
-def test_both_catalogs_have_the_same_texts(desk: Page) -> None:
+def test_every_text_is_there_in_both_languages_with_the_same_names_in_it(desk: Page) -> None:
     english, portuguese = texts(desk, "en"), texts(desk, "pt")
     assert len(english) > 200
     assert sorted(english) == sorted(portuguese)

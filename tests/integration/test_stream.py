@@ -223,10 +223,15 @@ def test_a_slow_client_holds_nothing_and_is_told_what_it_may_have_missed(
             send_some(ops, 20, f"r{time.time_ns()}")
             time.sleep(0.1)
         wait_until(lambda: listener.positions[-1:] == [240])
-        slow = live_stream.Stream(running, feed.Opening(begun, 120, []))
-        assert [message.position for message in slow._new()] == [running.position]
+        slow = live_stream.Stream(running, feed.Opening(begun, 120, []), always)
+        assert [message.position for message in slow._new()] == [running.position, None]
         assert slow._new() == []
         assert len(running._ring) == 50
+
+
+async def always() -> bool:
+    """May listen."""
+    return True
 
 
 def ops_feed(ops: RunningOps) -> feed.Feed:

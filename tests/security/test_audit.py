@@ -4,10 +4,14 @@ import logging
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from ops_service.auth import audit
 from ops_service.auth.cookies import NAME
+from portal_hooks.instants import DAY
+from projections.tables import audit_log
 from tests.people import PASSWORD, add_user, browser, browser_of, sign_in
-from tests.running_ops import RunningOps, event
+from tests.running_ops import RunningOps, event, running_ops
 
 AUDIT = "/api/v1/audit"
 
@@ -114,3 +118,44 @@ def test_no_secret_reaches_a_log(
     ours = [record.getMessage() for record in caplog.records if not record.name.startswith("httpcore")]
     everything = "\n".join([*ours, written.out, written.err, repr(ops.get(AUDIT, limit=500))])
     assert [secret for secret in secrets if secret in everything] == []
+
+
+def test_lines_that_have_had_their_time_go_with_the_next_sign_in(database_url: str) -> None:
+    with running_ops(database_url, audit_days=30) as ops:
+        add_user(ops, "ana", "viewer")
+        with browser(ops) as client:
+            sign_in(client, "ana")
+            age(ops, 31 * DAY)
+            sign_in(client, "ana", "wrong")
+            age(ops, 29 * DAY)  # the first sign-in is 60 days old now, the refusal 29
+            assert [line["action"] for line in lines(ops)] == ["signed_in", "sign_in_refused"]
+            sign_in(client, "ana")
+            assert [line["action"] for line in lines(ops)] == ["sign_in_refused", "signed_in"]
+
+
+def test_the_log_is_pruned_bit_by_bit(ops: RunningOps, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "PRUNED_AT_ONCE", 2)
+    add_user(ops, "ana", "viewer")
+    with browser(ops) as client:
+        for _ in range(4):
+            sign_in(client, "ana", "wrong")
+        age(ops, 366 * DAY)
+        before = ops.get(AUDIT)["total"]
+        sign_in(client, "ana")
+        assert ops.get(AUDIT)["total"] == before - 2 + 1
+
+
+def test_a_log_may_be_kept_for_ever(database_url: str) -> None:
+    with running_ops(database_url, audit_days=0) as ops:
+        add_user(ops, "ana", "viewer")
+        with browser(ops) as client:
+            sign_in(client, "ana")
+            age(ops, 3_000 * DAY)
+            sign_in(client, "ana")
+            assert [line["action"] for line in lines(ops)] == ["signed_in", "signed_in"]
+
+
+def age(ops: RunningOps, by: int) -> None:
+    """Make all lines so much older."""
+    with ops.database.write() as connection:
+        connection.execute(update(audit_log).values(at=audit_log.c.at - by))

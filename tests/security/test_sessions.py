@@ -1,17 +1,22 @@
 """Sessions: what a cookie is worth, and when it stops being worth anything."""
 
+import time
+from collections.abc import Callable
+
 import httpx
 import pytest
 from sqlalchemy import select, update
 
 from ops_service.auth.cookies import NAME, SECURE_NAME
+from ops_service.auth.guard import AUTOMATIC
 from portal_hooks.instants import HOUR, MINUTE
 from projections.tables import metadata, user_sessions, users
 from tests.people import PASSWORD, add_user, browser, browser_of, sign_in
-from tests.running_ops import RunningOps, running_ops
+from tests.running_ops import RunningOps, event, running_ops
 from tests.security.conftest import Clock
 
 ME = "/api/v1/auth/me"
+STREAM = "/api/v1/stream"
 NEW = "another long password"
 
 
@@ -114,6 +119,74 @@ def test_reading_does_not_write_each_time(ops: RunningOps, clock: Clock) -> None
         clock.now += 1
         assert is_signed_in(client)
         assert used_at() == clock.now
+
+
+def test_only_what_a_person_does_keeps_a_session_from_becoming_idle(ops: RunningOps, clock: Clock) -> None:
+    idle = ops.app.state.settings.session_idle_minutes * MINUTE
+    with browser_of(ops, add_user(ops, "ana", "viewer")) as client:
+        for _ in range(3):  # an open desk that nobody looks at
+            clock.now += idle // 4
+            assert client.get("/api/v1/onboard/funnel", headers={AUTOMATIC: "1"}).status_code == 200
+            with client.stream("GET", STREAM) as listening:
+                assert listening.status_code == 200
+        clock.now += idle // 4
+        assert not is_signed_in(client)
+    with browser_of(ops, add_user(ops, "rui", "viewer")) as client:
+        for _ in range(3):
+            clock.now += idle * 3 // 4
+            assert client.get("/api/v1/onboard/funnel").status_code == 200
+        assert is_signed_in(client)
+
+
+ENDINGS: dict[str, Callable[[RunningOps, httpx.Client, int], httpx.Response]] = {
+    "signed out": lambda _ops, there, _id: there.post("/api/v1/auth/sign-out?everywhere=true"),
+    "another password": lambda _ops, there, _id: there.post(
+        "/api/v1/auth/password", json={"current": PASSWORD, "new": NEW}
+    ),
+    "sessions ended": lambda ops, _there, user_id: ops.http.delete(f"/api/v1/users/{user_id}/sessions"),
+    "disabled": lambda ops, _there, user_id: ops.http.patch(
+        f"/api/v1/users/{user_id}", json={"disabled": True}
+    ),
+    "another role": lambda ops, _there, user_id: ops.http.patch(
+        f"/api/v1/users/{user_id}", json={"role": "agent"}
+    ),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_stream_ends_with_what_let_it_in(ops: RunningOps, ending: str) -> None:
+    user_id = add_user(ops, "ana", "viewer")
+    rui = add_user(ops, "rui", "viewer")
+    with (
+        browser_of(ops, user_id) as here,
+        browser_of(ops, user_id) as there,
+        browser_of(ops, rui) as other,
+        here.stream("GET", STREAM) as ours,
+        other.stream("GET", STREAM) as theirs,
+    ):
+        parts, others = ours.iter_bytes(), theirs.iter_bytes()
+        assert b"resync" in next(parts)
+        assert b"resync" in next(others)
+        assert ENDINGS[ending](ops, there, user_id).is_success
+        began = time.monotonic()
+        assert list(parts) == []
+        assert time.monotonic() - began < 10  # by itself it would live 45 seconds at least
+        # Nobody else's stream ends: the next thing it tells is an event.
+        ops.send(event("onboarding.started", "s1"))
+        assert b"s1" in next(others)
+
+
+def test_a_stream_ends_with_its_token(ops: RunningOps) -> None:
+    token = ops.http.post("/api/v1/tokens", json={"name": "wall", "scope": "read"}).json()
+    bearer = {"Authorization": f"Bearer {token['token']}"}
+    with httpx.stream("GET", f"{ops.url}{STREAM}", headers=bearer, timeout=30) as listening:
+        parts = listening.iter_bytes()
+        assert b"resync" in next(parts)
+        [wall] = [each for each in ops.get("/api/v1/tokens")["tokens"] if each["name"] == "wall"]
+        assert ops.http.delete(f"/api/v1/tokens/{wall['id']}").is_success
+        began = time.monotonic()
+        assert list(parts) == []
+        assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("everywhere", [False, True])
