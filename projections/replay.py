@@ -77,7 +77,10 @@ def _in_processes(database: Database, work: Work[Result], after: str, processes:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-    except BrokenProcessPool:
+    except (BrokenProcessPool, OSError):
+        # One that starts while another dies finds the pool's pipes closed, or waits for work for ever.
+        for worker in multiprocessing.active_children():
+            worker.terminate()
         raise WorkerLost(
             "a process that read the log has died, perhaps because memory was short; run the command again"
         ) from None

@@ -1,12 +1,14 @@
 """The replay in processes of their own does what it does in one, and leaves none behind."""
 
 import gc
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
 from contextlib import closing
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,31 @@ def test_a_worker_that_dies_is_told(database: Database) -> None:
     fill(database)
     with pytest.raises(replay.WorkerLost, match="memory"):
         list(replay.replay(database, die))
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_worker_that_dies_while_another_starts_is_told(
+    database: Database, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """The pool has noticed, and does not know the one that starts: nobody may wait for that."""
+    start = SpawnProcess.start
+
+    def with_a_death(process: SpawnProcess) -> None:
+        others = multiprocessing.active_children()
+        if moment == "after":
+            start(process)
+        for other in others:
+            other.kill()
+            time.sleep(0.5)
+        if moment == "before":
+            start(process)
+
+    monkeypatch.setattr(SpawnProcess, "start", with_a_death)
+    fill(database)
+    with pytest.raises(replay.WorkerLost, match="memory"):
+        list(replay.replay(database, tell_who_works))
+    assert multiprocessing.active_children() == []
 
 
 def test_workers_die_with_a_parent_that_is_killed(database: Database, database_url: str) -> None:

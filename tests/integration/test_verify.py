@@ -73,6 +73,13 @@ def test_verify_changes_nothing(database: Database) -> None:
     assert session_rows(database) == before
 
 
+def test_a_session_of_unknown_events_alone_counts_for_no_day(database: Database) -> None:
+    store(database, delivery("coffee.brewed"))
+    with database.read() as connection:
+        assert connection.execute(select(funnel_daily)).all() == []
+    assert differences(database) == []
+
+
 def test_a_session_found_to_have_begun_earlier_leaves_no_empty_day(database: Database) -> None:
     day = 24 * 60
     store(database, delivery("domain.validated", "s1", 2 * day), delivery("domain.validated", "s2", 0))
