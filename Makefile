@@ -59,5 +59,5 @@ lock: setup-dev ## pin what pyproject.toml asks for (UPGRADE=1 takes newer versi
 	$(LOCK) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 
 clean: ## remove the environment and every cache
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build portal_hooks/build *.egg-info portal_hooks/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

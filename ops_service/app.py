@@ -60,6 +60,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # Their pages load scripts from other hosts; /openapi.json is for any reader of OpenAPI.
         docs_url=None,
         redoc_url=None,
+        # A sender that follows a redirect may drop the body: a wrong address is told as such.
+        redirect_slashes=False,
     )
     app.state.settings = settings
     app.state.database = Database(settings.database_url)

@@ -25,7 +25,7 @@ app.add_typer(user_cli.app, name="user")
 @app.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; OPS_HOST otherwise.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port; OPS_PORT otherwise.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; OPS_PORT otherwise.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     migrate_first: Annotated[
         bool, typer.Option("--migrate/--no-migrate", help="Bring the schema up to date before starting.")
@@ -35,16 +35,19 @@ def serve(
     settings = load()
     if migrate_first:
         prepare(settings)
+    elif setup_check.MIGRATE in setup_check.findings(settings):
+        print(setup_check.MIGRATE, file=sys.stderr)
     # uvicorn raises the signal again after an orderly stop; that is no failure.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
-    uvicorn.run(
-        "ops_service.app:create_app",
-        factory=True,
-        host=host or settings.host,
-        port=settings.port if port is None else port,
-        workers=workers,
-        **server.options(),
-    )
+    with server.counting_together(workers):
+        uvicorn.run(
+            "ops_service.app:create_app",
+            factory=True,
+            host=host or settings.host,
+            port=settings.port if port is None else port,
+            workers=workers,
+            **server.options(),
+        )
 
 
 @app.command()

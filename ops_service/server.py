@@ -2,18 +2,25 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from ops_service.health import metrics
 from ops_service.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS
 
 MAX_HEAD_BYTES: Final = 32 * 1024
 HEAD_SECONDS: Final = 10
 SHUTDOWN_SECONDS: Final = 10
 STREAM_END_SECONDS: Final = 1
+WORKER_SECONDS: Final = 20
+"""A worker that gives no sign of life for so long is replaced. uvicorn's own 5 seconds end workers that are
+only starting, on a busy machine."""
 
 CONNECTION: Final = "ops.connection"
 """The ASGI extension that gives a route its connection, under "http", for setting `on_shutdown`."""
@@ -46,9 +53,13 @@ class BoundedHttp(HttpToolsProtocol):
         self._head_bytes = 0
         self._set_deadline()
 
+    def on_url(self, url: bytes) -> None:
+        self._head_bytes += len(url)
+        super().on_url(url)
+
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:
-            self._head_bytes += len(name) + len(value)
+            self._head_bytes += len(name) + len(value) + len(": \r\n")
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -180,4 +191,16 @@ def options() -> dict[str, Any]:
         "server_header": False,
         "ws": "none",
         "timeout_graceful_shutdown": SHUTDOWN_SECONDS,
+        "timeout_worker_healthcheck": WORKER_SECONDS,
     }
+
+
+@contextmanager
+def counting_together(workers: int) -> Iterator[None]:
+    """Let the workers that start inside the block keep their metrics in files, which each of them adds up."""
+    if workers == 1:
+        yield
+        return
+    with TemporaryDirectory(prefix="ops-metrics-") as folder:
+        os.environ[metrics.FOLDER] = folder
+        yield

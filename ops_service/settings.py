@@ -62,6 +62,8 @@ def load() -> Settings:
         first = error.errors(include_input=False, include_url=False)[0]
         name = f"OPS_{'_'.join(map(str, first['loc'])).upper()}"
         raise BadSettings(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSettings(f"the file .env cannot be read: {error}") from None
 
 
 def _parse_secrets(text: str) -> tuple[tuple[str, bytes], ...]:

@@ -11,6 +11,8 @@ from projections.fingerprint import freshness
 from projections.schema_revision import is_current
 from projections.tables import quarantined_events
 
+MIGRATE = "The database's schema is not current: run `ops-service migrate`."
+
 
 def findings(settings: Settings) -> list[str]:
     """Everything found wrong; empty when all is well."""
@@ -30,7 +32,7 @@ def findings(settings: Settings) -> list[str]:
 
 def _database_findings(connection: Connection) -> Iterator[str]:
     if not is_current(connection):
-        yield "The database's schema is not current: run `ops-service migrate`."
+        yield MIGRATE
         return
     if freshness(connection) == "stale":
         yield "The sessions were built by older logic: run `ops-rebuild-projections`."

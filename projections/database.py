@@ -17,6 +17,11 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from projections.database_errors import AlreadyRunning as AlreadyRunning
+from projections.database_errors import DatabaseMisconfigured as DatabaseMisconfigured
+from projections.database_errors import DatabaseUnavailable as DatabaseUnavailable
+from projections.sqlite_file import require_sqlite_file, require_writable
+
 WRITE_LOCK: Final = 0x6F70735F77726974
 """Key of PostgreSQL's advisory write lock: "ops_writ" in ASCII."""
 
@@ -51,17 +56,13 @@ sqlite.register_adapter(bool, int)
 _SQLITE_PASSING: Final = (sqlite.OperationalError, sqlite.InterfaceError)
 """What SQLAlchemy's errors of the same names wrap; they come bare from the driver's own cursor."""
 
-
-class DatabaseUnavailable(Exception):
-    """The database is busy, full, restarting or out of reach; the same call may succeed later."""
-
-
-class AlreadyRunning(Exception):
-    """Another process does this task on this database right now."""
-
-
-class DatabaseMisconfigured(Exception):
-    """The database cannot be used as it is set up; the message says how to mend it."""
+_PASSING_STATES: Final = {
+    "25006": "read-only transaction",
+    "42501": "insufficient privilege",
+    "42P01": "undefined table",
+    "42703": "undefined column",
+}
+"""PostgreSQL's errors of a database that is not set up (yet), which SQLite counts among the passing ones."""
 
 
 class Database:
@@ -203,7 +204,7 @@ def _hold_advisory_lock(engine: Engine, task: str) -> Iterator[bool]:
 
 
 def _sqlite_engine(url: URL, begin: str, pragmas: Sequence[str]) -> Engine:
-    Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    require_writable(Path(url.database or ""))
     # The driver's own implicit transactions are switched off (isolation_level None): they begin late and
     # deferred, and a deferred transaction that turns into a writer fails at once when another writes.
     engine = create_engine(
@@ -233,6 +234,7 @@ def _prepare_sqlite(pragmas: Sequence[str]) -> Callable[[Any, Any], None]:
 
     def prepare(connection: Any, _record: Any) -> None:
         _require_safe_sqlite()
+        require_sqlite_file(connection)
         for name, wanted in _PRAGMAS.items():
             connection.execute(f"PRAGMA {name} = {wanted}").fetchall()
             (got,) = connection.execute(f"PRAGMA {name}").fetchone()
@@ -279,7 +281,7 @@ def _translated() -> Iterator[None]:
     except (OperationalError, InterfaceError, PoolTimeout, *_SQLITE_PASSING) as error:
         raise DatabaseUnavailable(_reason(error)) from error
     except DBAPIError as error:
-        if not error.connection_invalidated:
+        if not (error.connection_invalidated or getattr(error.orig, "sqlstate", "") in _PASSING_STATES):
             raise
         raise DatabaseUnavailable(_reason(error)) from error
 

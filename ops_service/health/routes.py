@@ -3,7 +3,7 @@
 from typing import Literal
 
 from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from sqlalchemy import Connection, func, select
 
@@ -67,13 +67,15 @@ def ready(database: DatabaseOf) -> Readiness:
 def prometheus(database: DatabaseOf) -> Response:
     """Counters and gauges in Prometheus' text form."""
     with database.read() as connection:
-        metrics.QUARANTINED.set(_quarantined(connection))
-        metrics.STALE.set(freshness(connection) == "stale")
+        stored = {
+            "ops_quarantined_events": _quarantined(connection),
+            "ops_projection_stale": int(freshness(connection) == "stale"),
+        }
         state = fingerprint.state(connection)
     if state and state["verified_at"] is not None:
-        metrics.VERIFIED_AT.set(state["verified_at"] / SECOND)
-        metrics.VERIFIED_DIFFERENCES.set(state["verified_differences"])
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        stored["ops_projection_verified_timestamp_seconds"] = state["verified_at"] / SECOND
+        stored["ops_projection_verified_differences"] = state["verified_differences"]
+    return Response(metrics.exposition(stored), media_type=CONTENT_TYPE_LATEST)
 
 
 def _readiness(connection: Connection) -> Readiness:

@@ -1,6 +1,6 @@
 """From verified bytes to deliveries: media types, carriers, envelopes. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from ops_service.ingress import cloudevents
@@ -17,7 +17,7 @@ from portal_hooks.strict_json import MAX_DEPTH, MalformedJson, read_json
 
 JSON: Final = "application/json"
 
-Headers = Iterable[tuple[bytes, bytes]]
+Headers = Sequence[tuple[bytes, bytes]]
 
 
 class InvalidItem(NamedTuple):
@@ -29,7 +29,6 @@ class InvalidItem(NamedTuple):
 
 def single_carrier(headers: Headers) -> str:
     """The media type of a single event. Raises Problem 415."""
-    headers = list(headers)
     media_type = _media_type(headers)
     if any(name.startswith(b"ce-") for name, _ in headers):
         raise Problem(
@@ -39,7 +38,7 @@ def single_carrier(headers: Headers) -> str:
         )
     if media_type in (JSON, cloudevents.STRUCTURED):
         return media_type
-    raise Problem(415, f"Send one event as {JSON} or {cloudevents.STRUCTURED}.")
+    raise Problem(415, f"Send one event as {JSON} or {cloudevents.STRUCTURED}, {_PLAIN}.")
 
 
 def batch_carrier(headers: Headers) -> str:
@@ -47,7 +46,10 @@ def batch_carrier(headers: Headers) -> str:
     media_type = _media_type(headers)
     if media_type in (JSON, cloudevents.BATCH):
         return media_type
-    raise Problem(415, f"Send a batch as {JSON} or {cloudevents.BATCH}.")
+    raise Problem(415, f"Send a batch as {JSON} or {cloudevents.BATCH}, {_PLAIN}.")
+
+
+_PLAIN: Final = "in UTF-8, not compressed and with no other parameter than charset=utf-8"
 
 
 def read_single(body: bytes, carrier: str, webhook_id: str) -> Envelope:
@@ -94,8 +96,10 @@ def _read(body: bytes, max_depth: int = MAX_DEPTH) -> Any:
 
 
 def _media_type(headers: Headers) -> str:
+    """Empty when it is not said once, or when the body is anything but that type in UTF-8."""
     given = [value for name, value in headers if name == b"content-type"]
-    if len(given) != 1:
+    encoded = any(name == b"content-encoding" and value.lower() != b"identity" for name, value in headers)
+    if len(given) != 1 or encoded:
         return ""
     media_type, _, parameters = given[0].decode("latin-1").lower().partition(";")
     charset = parameters.strip().replace('"', "")

@@ -4,11 +4,10 @@ The order is that of cost and trust: nothing is read from a stranger, nothing is
 is known to be right, and nothing is answered with 2xx before it is durable.
 """
 
-import asyncio
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from math import ceil
-from typing import Final, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from fastapi import Request
 
@@ -32,13 +31,7 @@ from ops_service.settings import Settings
 from portal_hooks.contract import MAX_BATCH_BYTES, Envelope, InvalidEvent
 from portal_hooks.instants import SECOND
 from portal_hooks.signing import SignatureRejected, Verified, verify
-from projections.database import DatabaseUnavailable
 from projections.log import Delivery, Receipt
-
-logger = logging.getLogger(__name__)
-
-KEEP_SECONDS: Final = 1
-"""How long a refusal waits until it is kept; after that it is answered while its record still waits."""
 
 CONFLICT = "This source has already sent other content under this event_id; the first is kept."
 
@@ -126,28 +119,28 @@ class Receiver:
             retry_after = {"Retry-After": str(ceil(wait))}
             raise Problem(429, "This source sends faster than it may.", headers=retry_after)
         deliveries = [Delivery(source, admitted.received_at, envelope) for envelope in envelopes]
-        try:
+        with _waiting_is_bounded():
             return await self._writer.submit(deliveries)
-        except Overloaded:
-            raise unavailable("Too many events are waiting; send this one again.") from None
 
     async def _keep(self, admitted: Admitted, rejections: Sequence[Rejection]) -> None:
-        """Keep a refused delivery. A busy database changes neither the answer nor its time."""
-        metrics.REJECTED.inc(len(rejections))
-        try:
-            # Through the writer: where the database is busy, this takes neither a thread nor a connection
-            # from those who read.
-            async with asyncio.timeout(KEEP_SECONDS):
-                await self._writer.keep(
-                    lambda connection: rejected.record(
-                        connection, admitted.verified, admitted.body, admitted.received_at, rejections
-                    )
+        """Keep a refused delivery before it is refused: where that cannot be, it shall be sent again."""
+        # Through the writer: where the database is busy, this takes neither a thread nor a connection from
+        # those who read.
+        with _waiting_is_bounded():
+            await self._writer.keep(
+                lambda connection: rejected.record(
+                    connection, admitted.verified, admitted.body, admitted.received_at, rejections
                 )
-        except TimeoutError:
-            logger.warning("a refused delivery of %s is answered before it is kept", admitted.verified.source)
-        except (DatabaseUnavailable, Overloaded) as error:
-            reason = str(error) or "too much is waiting"
-            logger.warning("a refused delivery of %s could not be kept: %s", admitted.verified.source, reason)
+            )
+        metrics.REJECTED.inc(len(rejections))
+
+
+@contextmanager
+def _waiting_is_bounded() -> Iterator[None]:
+    try:
+        yield
+    except Overloaded:
+        raise unavailable("Too many events are waiting; send this one again.") from None
 
 
 def _rejection(result: Receipt | InvalidItem) -> Rejection | None:

@@ -195,6 +195,12 @@ class Situation:
         headers = [(name, value) for name, _, value in (line.partition(": ") for line in lines.split("\r\n"))]
         return httpx.Response(int(status.split(" ")[1]), headers=headers, text=content)
 
+    def is_404(self) -> httpx.Response:
+        return self.service().http.post(f"{INGRESS}/")
+
+    def is_405(self) -> httpx.Response:
+        return self.service().http.put(INGRESS)
+
     def is_413(self) -> httpx.Response:
         return self.service().send(event("onboarding.started", "s1", data={"x": "x" * 65536}))
 

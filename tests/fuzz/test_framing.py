@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import count
 from random import Random
 from urllib.parse import urlsplit
 
@@ -81,6 +82,7 @@ def judge(sent: Framed, received: bytes) -> list[int]:
 def test_an_event_is_stored_if_and_only_if_201_was_said(ops: RunningOps) -> None:
     created: dict[str, bytes] = {}
     seen: Counter[tuple[int, ...]] = Counter()
+    bursts = count()
 
     async def burst(requests: list[Framed]) -> list[bytes]:
         return await asyncio.gather(*(exchange(ops, each.head + each.body + CANARY) for each in requests))
@@ -94,7 +96,9 @@ def test_an_event_is_stored_if_and_only_if_201_was_said(ops: RunningOps) -> None
     @given(st.integers(0, 2**64 - 1))
     def many_bursts(seed: int) -> None:
         random, now = Random(seed), int(time.time())
-        requests = [framed(random, f"{seed:x}-{number}", now) for number in range(BURST)]
+        # The same seed may come again, at another time: its events are others then.
+        name = f"{seed:x}-{next(bursts)}"
+        requests = [framed(random, f"{name}-{number}", now) for number in range(BURST)]
         for sent, received in zip(requests, asyncio.run(burst(requests)), strict=True):
             statuses = judge(sent, received)
             seen[tuple(statuses)] += 1
@@ -143,8 +147,15 @@ def test_a_chunk_s_extension_is_bounded(ops: RunningOps) -> None:
 
 
 def test_a_head_that_comes_in_one_piece_is_bounded_too(ops: RunningOps) -> None:
-    long = {"x-long": "x" * (server.MAX_HEAD_BYTES + 1)}
-    answer = ops.send(event("onboarding.started", "s1"), headers=long)
+    for many in (1, server.MAX_HEAD_BYTES // 16):
+        long = {f"x{number}": "x" * (server.MAX_HEAD_BYTES // many) for number in range(many)}
+        check_head_refused(ops, INGRESS, long)
+    check_head_refused(ops, f"{INGRESS}?{'x' * server.MAX_HEAD_BYTES}", {})
+
+
+def check_head_refused(ops: RunningOps, path: str, headers: dict[str, str]) -> None:
+    sent = event("onboarding.started", "s1")
+    answer = ops.send_bytes(json.dumps(sent).encode(), sent["event_id"], path=path, headers=headers)
     assert answer.status_code == 431
     assert answer.headers["content-type"] == "application/problem+json"
     assert stored(ops) == {}

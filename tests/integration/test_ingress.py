@@ -167,6 +167,22 @@ def test_other_media_types_are_refused(ops: RunningOps, media_type: str) -> None
     assert ops.send(sent, media_type=media_type).status_code == 415
 
 
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "br", "gzip, identity", "x"])
+def test_a_coded_body_is_refused_whatever_it_holds(ops: RunningOps, coding: str) -> None:
+    assert ops.send(event("a", "s"), headers={"content-encoding": coding}).status_code == 415
+    assert ops.send_batch([event("a", "s")], headers={"content-encoding": coding}).status_code == 415
+    assert ops.send(event("a", "s"), headers={"content-encoding": "identity"}).status_code == 201
+    assert stored(ops) == 1
+
+
+@pytest.mark.parametrize("end", ["/", "//", "/batch/", "%2f"])
+def test_a_wrong_address_is_not_redirected(ops: RunningOps, end: str) -> None:
+    sent = event("a", "s")
+    answer = ops.send_bytes(json.dumps(sent).encode(), sent["event_id"], path=f"{INGRESS}{end}")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
 def test_a_wrong_signature_is_refused_with_one_body(ops: RunningOps) -> None:
     sent = event("a", "s")
     bodies = set()

@@ -237,6 +237,27 @@ def test_a_rebuild_takes_in_what_was_quarantined(
     assert differences(database) == []
 
 
+def test_what_a_late_event_mends_meanwhile_is_not_quarantined(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    healthy = onboarding.apply
+
+    def apply(session: Session, event: Event) -> Effect:
+        if event.event_type == "dns.applied" and session.event_count == 0:
+            raise ZeroDivisionError("a bug")
+        return healthy(session, event)
+
+    def mend(phase: str, _done: int, _total: int) -> None:
+        if phase == "indexes":
+            store(database, delivery("onboarding.started", minute=-1))
+
+    monkeypatch.setattr(onboarding, "apply", apply)
+    store(database, delivery("dns.applied"))
+    assert rebuild.rebuild(database, mend, keep_going=True).quarantined == 0
+    assert session_row(database)["event_count"] == 2
+    assert differences(database) == []
+
+
 def test_a_rebuild_notes_by_which_logic_the_rows_were_built(database: Database) -> None:
     with database.write() as connection:
         fingerprint.claim(connection)

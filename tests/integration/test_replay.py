@@ -1,10 +1,12 @@
 """The replay in processes of their own does what it does in one, and leaves none behind."""
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,18 @@ def test_rows_and_differences_are_the_same(database: Database) -> None:
     assert session_rows(database) == oracle_rows(database)
     assert differences(database) == []
     assert set(replay.replay(database, tell_who_works)).isdisjoint({os.getpid()})
+
+
+@pytest.mark.parametrize("long_log", [0, 1_000_000], ids=["processes", "alone"])
+def test_the_collector_rests_and_is_on_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch, long_log: int
+) -> None:
+    monkeypatch.setattr(replay, "LONG_LOG_EVENTS", long_log)
+    fill(database)
+    with closing(replay.replay(database, tell_who_works)) as parts:
+        next(parts)
+        assert not gc.isenabled()
+    assert gc.isenabled()
 
 
 def test_what_the_fold_raises_on_is_named_and_can_be_set_aside(database: Database) -> None:

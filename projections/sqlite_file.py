@@ -1,0 +1,37 @@
+"""Whether a file can be our SQLite database, before SQLite says so without naming file or cause."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pysqlite3 import dbapi2 as sqlite
+
+from projections.database_errors import DatabaseMisconfigured
+
+
+def require_writable(file: Path) -> None:
+    """Make its folder if there is none. Raises DatabaseMisconfigured."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        is_folder = file.is_dir()
+        there = [path for path in (file.parent, file) if path.exists()]
+    except OSError as error:
+        message = f"the database's folder {file.parent} cannot be used: {error.strerror}"
+        raise DatabaseMisconfigured(message) from None
+    if is_folder:
+        raise DatabaseMisconfigured(f"{file} is a folder; the SQLite URL must name a file")
+    for path in there:
+        if not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
+            raise DatabaseMisconfigured(
+                f"{path} is not writable for this user; SQLite writes to the database and beside it"
+            )
+
+
+def require_sqlite_file(connection: Any) -> None:
+    """Raises DatabaseMisconfigured when the opened file holds something else."""
+    try:
+        connection.execute("PRAGMA schema_version").fetchall()
+    except sqlite.OperationalError:
+        raise
+    except sqlite.DatabaseError as error:
+        raise DatabaseMisconfigured(f"the file that the database URL names: {error}") from None

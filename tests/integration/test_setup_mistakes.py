@@ -1,0 +1,123 @@
+"""A set-up that cannot work is told in a line that says what to mend, never by a traceback or a 500."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ops_service.settings import BadSettings, load
+from projections.database import DatabaseMisconfigured
+from projections.tables import metadata
+from tests.faults.stored_events import opened
+from tests.running_ops import event, running_ops
+from tests.servers.process import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+NOBODY = 65534
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """With the rights of a user that owns nothing; who runs the tests without being root has none either."""
+    was = os.geteuid()
+    if was == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(was)
+
+
+def refusal(file: Path) -> str:
+    """Why the file cannot be the database."""
+    with (
+        pytest.raises(DatabaseMisconfigured) as raised,
+        opened(f"sqlite:///{file}") as database,
+        database.read(),
+    ):
+        pass
+    return str(raised.value)
+
+
+@pytest.fixture
+def open_folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder that everybody may read, and nobody else may write to; so are those above it."""
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    yield tmp_path
+    tmp_path.chmod(0o700)
+
+
+def test_what_cannot_be_a_sqlite_database_is_told(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("This is no database, whatever its name may say.")
+    assert refusal(tmp_path / "text").endswith("file is not a database")
+    assert refusal(tmp_path) == f"{tmp_path} is a folder; the SQLite URL must name a file"
+    assert refusal(tmp_path / "text" / "ops.db").endswith("text cannot be used: File exists")
+
+
+def test_what_this_user_may_not_write_is_told(open_folder: Path) -> None:
+    database = open_folder / "ops.db"
+    with opened(f"sqlite:///{database}") as made, made.read():
+        pass
+    open_folder.chmod(0o555)
+    database.chmod(0o444)
+    with as_nobody():
+        assert refusal(database).startswith(f"{open_folder} is not writable for this user")
+        assert refusal(open_folder / "var" / "ops.db").endswith("var cannot be used: Permission denied")
+    open_folder.chmod(0o777)
+    with as_nobody():
+        assert refusal(database).startswith(f"{database} is not writable for this user")
+    open_folder.chmod(0)
+    with as_nobody():
+        assert refusal(database).endswith("cannot be used: Permission denied")
+
+
+def test_without_its_tables_the_service_answers_503(database_url: str) -> None:
+    with running_ops(database_url) as ops:
+        with ops.database.write() as connection:
+            metadata.drop_all(connection)
+        answers = [ops.http.get(path) for path in ("/api/v1/onboard/funnel", "/metrics", "/readyz")]
+        answers += [
+            ops.send(event("a", "s1")),
+            ops.send(event("a", "s 1")),
+            ops.send_batch([event("a", "s1")]),
+        ]
+    assert [answer.status_code for answer in answers] == [503] * 6
+    assert {answer.headers["content-type"] for answer in answers} == {"application/problem+json"}
+
+
+def test_serving_without_migrating_says_what_is_missing(empty_database_url: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPS_DATABASE_URL": empty_database_url}
+    arguments = ["serve", "--no-migrate", "--port", str(free_port())]
+    command = [sys.executable, "-m", "ops_service", *arguments]
+    with subprocess.Popen(
+        command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr
+        first = process.stderr.readline()
+        process.terminate()
+        process.communicate()
+    assert first == "The database's schema is not current: run `ops-service migrate`.\n"
+
+
+@pytest.mark.parametrize("port", ["-1", "65536"])
+def test_a_port_that_is_none_is_refused(port: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ops_service", "serve", "--port", port]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_env_file_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_bytes(b"OPS_PORT=\xff")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadSettings, match=r"\.env cannot be read: "):
+        load()
