@@ -29,7 +29,7 @@ from tests.servers import chromium
 
 FOLDER: Final = Path(__file__).resolve().parent.parent / "docs" / "screenshots"
 HEIGHT: Final = 900
-COLOURS: Final = 64
+COLOURS: Final = 160
 """Of the palette that keeps the pictures small."""
 SIGN_IN: Final = "sign-in"
 WIDTHS: Final = (320, 768, 1280)
@@ -112,9 +112,7 @@ def photograph(browser: Browser, ops: RunningOps, names: list[str], width: int, 
 def keep(page: Page, name: str) -> None:
     """Keep a picture of what the page shows."""
     picture = Image.open(BytesIO(page.screenshot(full_page=True)))
-    picture.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE).save(
-        FOLDER / f"{name}.png", optimize=True
-    )
+    picture.quantize(COLOURS).save(FOLDER / f"{name}.png", optimize=True)
 
 
 def main() -> None:
