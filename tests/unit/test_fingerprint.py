@@ -68,7 +68,7 @@ def test_layout_comments_and_docstrings_do_not_count(
         (onboarding, "    if first_time:\n", "    if not first_time:\n"),
         (onboarding, "sorted(events)", "list(events)"),
         (sessions, "session.first_event_at,\n        session.last_event_at", "session.last_event_at, 0"),
-        (funnel_daily, "session.current_stage == FAILED_STAGE", "session.failure_count > 0"),
+        (funnel_daily, "stage == FAILED_STAGE", "session.failure_count > 0"),
     ],
 )
 def test_each_change_of_the_logic_counts(
