@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,20 +18,21 @@ class Run(NamedTuple):
     """The last line it printed."""
 
 
-def run(url: str, *options: str) -> Run:
-    """Run the command on this database. Raises AssertionError when it fails."""
+def run(url: str, *options: str, seen: Callable[[dict[str, Any]], None] = lambda _line: None) -> Run:
+    """Run the command on this database; `seen` gets each line it prints, as it is printed.
+
+    Raises AssertionError when the command fails.
+    """
     started = time.perf_counter()
-    done = subprocess.run(
-        _command(*options),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=os.environ | {"OPS_DATABASE_URL": url},
-        text=True,
-    )
-    taken = time.perf_counter() - started
-    lines = done.stdout.splitlines()
-    assert done.returncode == 0, "\n".join(lines[-5:])
-    return Run(taken, json.loads(lines[-1]))
+    line: dict[str, Any] = {}
+    with subprocess.Popen(
+        _command(*options), stdout=subprocess.PIPE, env=os.environ | {"OPS_DATABASE_URL": url}
+    ) as process:
+        for printed in process.stdout or ():
+            line = json.loads(printed)
+            seen(line)
+    assert process.returncode == 0, f"the command ended with {process.returncode}"
+    return Run(time.perf_counter() - started, line)
 
 
 def peak_bytes(url: str) -> int:

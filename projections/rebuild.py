@@ -33,6 +33,8 @@ _CUTOVER_TRIES: Final = 20
 _CUTOVER_PAUSE_SECONDS: Final = 3
 _CATCH_UP_ROUNDS: Final = 20
 """Ingest faster than the catch-up would outrun it for ever; after so many rounds it has to wait a little."""
+_LOOKS_AGAIN_SECONDS: Final = 0.1
+"""A writer that has waited long for SQLite's lock looks for it so often, and shall find it free for once."""
 _LIVE: Final = (onboard_sessions, *(model.table for model in READ_MODELS))
 _SHADOW: Final = shadow_of(onboard_sessions)
 
@@ -176,10 +178,13 @@ def _fold_range(connection: Connection, of: SessionRange) -> _Folded:
 
 
 def _index(database: Database) -> None:
-    """Index the filled shadow: cheaper than keeping indexes in step. One at a time, for ingest waits."""
+    """Index the filled shadow: cheaper than keeping indexes in step. On SQLite ingest waits for each."""
     for index in sorted(_SHADOW.indexes, key=lambda index: str(index.name)):
+        started = time.monotonic()
         with database.write_aside() as connection:
             index.create(connection, checkfirst=True)
+        if database.is_sqlite:
+            time.sleep(min(time.monotonic() - started, _LOOKS_AGAIN_SECONDS))
 
 
 def _derive(database: Database) -> None:
