@@ -33,6 +33,8 @@ _CUTOVER_TRIES: Final = 20
 _CUTOVER_PAUSE_SECONDS: Final = 3
 _CATCH_UP_ROUNDS: Final = 20
 """Ingest faster than the catch-up would outrun it for ever; after so many rounds it has to wait a little."""
+_TICKETS_READ: Final = 10_000
+"""Sessions without their ticket that are held in memory at one time."""
 _LOOKS_AGAIN_SECONDS: Final = 0.1
 """A writer that has waited long for SQLite's lock looks for it so often, and shall find it free for once."""
 _LIVE: Final = (onboard_sessions, *(model.table for model in READ_MODELS))
@@ -262,12 +264,16 @@ def _refold_into_shadow(connection: Connection, session_ids: list[str], fold: _F
 
 def settle_tickets(database: Database) -> None:
     """Bring the derived part of all tickets in step with the sessions' rows."""
-    with database.read() as connection:
-        waiting = iter(sorted(tickets.out_of_step(connection)))
-    while some := list(islice(waiting, CUTOVER_SESSIONS)):
-        with database.write() as connection:
-            # Read again under the write lock: ingest may have moved the sessions since.
-            _settle(connection, sessions.load(connection, some).values())
+    after: str | None = ""
+    while after is not None:
+        with database.read() as connection:
+            found = list(tickets.out_of_step(connection, after, _TICKETS_READ))
+        after = found[-1] if found else None
+        waiting = iter(found)
+        while some := list(islice(waiting, CUTOVER_SESSIONS)):
+            with database.write() as connection:
+                # Read again under the write lock: ingest may have moved the sessions since.
+                _settle(connection, sessions.load(connection, some).values())
 
 
 def _settle(connection: Connection, states: Iterable[Session]) -> None:

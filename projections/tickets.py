@@ -7,7 +7,7 @@ completed. Only that is derived; status, assignee, tags and notes are the operat
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, and_, case, false, or_, select, true
+from sqlalchemy import Connection, case, false, or_, select, true
 
 from portal_hooks.contract import ACCOUNT_CREATED, STAGES
 from projections.driver_path import run_many, select_in
@@ -76,8 +76,11 @@ def settle(connection: Connection, readiness: Mapping[str, bool], now: int) -> N
     run_many(connection, _NOTE, became_ready)
 
 
-def out_of_step(connection: Connection) -> dict[str, bool]:
-    """The sessions whose ticket's derived part is not what their row asks, with the readiness they ask."""
+def out_of_step(connection: Connection, after: str = "", limit: int | None = None) -> dict[str, bool]:
+    """The sessions whose ticket's derived part is not what their row asks, with the readiness they ask.
+
+    In id order, those past `after`, at most `limit`.
+    """
     row = onboard_sessions.c
     needed = or_(row.failure_count > 0, row[f"reached_{STAGES[_ACCOUNT]}"].is_not(None))
     ready = case((row.furthest_stage == STAGES[LAST_STAGE], true()), else_=false())
@@ -89,11 +92,8 @@ def out_of_step(connection: Connection) -> dict[str, bool]:
             tickets.c.session_id == row.session_id,
             isouter=True,
         )
-        .where(
-            or_(
-                and_(needed, tickets.c.id.is_(None)),
-                and_(needed, tickets.c.ready_for_ops != ready),
-            )
-        )
+        .where(row.session_id > after, needed, or_(tickets.c.id.is_(None), tickets.c.ready_for_ops != ready))
+        .order_by(row.session_id)
+        .limit(limit)
     )
     return {session_id: bool(is_ready) for session_id, is_ready in connection.execute(query)}

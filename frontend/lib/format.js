@@ -82,7 +82,8 @@ export function fullMoment(instant) {
 
 /** Equal for two instants on the same day of the chosen zone. */
 export function dayKey(instant) {
-  return inZone("key", { year: "numeric", month: "2-digit", day: "2-digit" }, instant);
+  const date = new Date(instant);
+  return preference("zone") === "utc" ? date.toISOString().slice(0, 10) : date.toDateString();
 }
 
 /** Which zone times are shown in. */
