@@ -47,7 +47,7 @@ def refusal(file: Path) -> str:
 @pytest.fixture
 def open_folder(tmp_path: Path) -> Iterator[Path]:
     """A folder that everybody may read, and nobody else may write to; so are those above it."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    for folder in (tmp_path, *tmp_path.parents[:3]):  # one more where tests run side by side
         folder.chmod(0o755)
     yield tmp_path
     tmp_path.chmod(0o700)
