@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -45,12 +46,13 @@ def refusal(file: Path) -> str:
 
 
 @pytest.fixture
-def open_folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder that everybody may read, and nobody else may write to; so are those above it."""
-    for folder in (tmp_path, *tmp_path.parents[:3]):  # one more where tests run side by side
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody may read, and nobody else may write to; pytest's own lie in closed ones."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
         folder.chmod(0o755)
-    yield tmp_path
-    tmp_path.chmod(0o700)
+        yield folder
+        folder.chmod(0o700)
 
 
 def test_what_cannot_be_a_sqlite_database_is_told(tmp_path: Path) -> None:
