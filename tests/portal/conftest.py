@@ -1,4 +1,4 @@
-"""A real Ops for the portals of these tests."""
+"""What the portals of these tests send to: a real Ops, or a receiver that does as a test tells it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,12 +6,19 @@ from pathlib import Path
 import pytest
 
 from tests.running_ops import RunningOps, running_ops
+from tests.servers.webhook_receiver import Receiver, receiving
 
 
 @pytest.fixture
 def ops(sqlite_url: str) -> Iterator[RunningOps]:
     """A real service on a fresh database."""
     with running_ops(sqlite_url) as running:
+        yield running
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as running:
         yield running
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,7 @@ from portal_hooks.outbox_cli import main
 from portal_hooks.settings import HookSettings
 from portal_hooks.signing import parse_secret
 from tests.servers.process import free_port
-from tests.servers.webhook_receiver import SECRET, Answer, Receiver, receiving
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as running:
-        yield running
+from tests.servers.webhook_receiver import SECRET, Answer, Receiver
 
 
 @pytest.fixture(autouse=True)

@@ -17,13 +17,7 @@ from portal_hooks.settings import HookSettings
 from portal_hooks.signing import parse_secret
 from tests.faults import disk_shortage
 from tests.servers.process import free_port
-from tests.servers.webhook_receiver import SECRET, Answer, Receiver, receiving
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as running:
-        yield running
+from tests.servers.webhook_receiver import SECRET, Answer, Receiver
 
 
 @contextmanager

@@ -20,15 +20,9 @@ from portal_hooks.outbox import RELAY_ROWS, TABLE, TABLE_DEFINITION, move_rows
 from portal_hooks.settings import HookSettings
 from portal_hooks.signing import parse_secret
 from portal_hooks.spool import Spool
-from tests.servers.webhook_receiver import SECRET, Receiver, receiving
+from tests.servers.webhook_receiver import SECRET, Receiver
 
 Connect = Callable[[], Any]
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as running:
-        yield running
 
 
 @pytest.fixture

@@ -29,12 +29,6 @@ QUICK = Pace(first=0.005, longest=0.02, open_interval=0.05, paused_interval=0.1)
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as running:
-        yield running
-
-
-@pytest.fixture
 def hooks(receiver: Receiver, tmp_path: Path) -> Iterator[OnboardHooks]:
     made = _hooks(receiver.url, tmp_path)
     yield made
