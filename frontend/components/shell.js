@@ -43,17 +43,15 @@ function liveLine(live) {
 }
 
 function footer({ draw, signOut }) {
+  const choose = (name) => (value) => {
+    setPreference(name, value);
+    applyTheme();
+    draw();
+  };
   return h("footer", { class: "bottom" },
     choice("language", currentLanguage(), LANGUAGES, (value) => useLanguage(value).then(draw)),
-    choice("theme", preference("theme"), ["auto", "light", "dark"], (value) => {
-      setPreference("theme", value);
-      applyTheme();
-      draw();
-    }),
-    choice("zone", preference("zone"), ["local", "utc"], (value) => {
-      setPreference("zone", value);
-      draw();
-    }),
+    choice("theme", preference("theme"), ["auto", "light", "dark"], choose("theme")),
+    choice("zone", preference("zone"), ["local", "utc"], choose("zone")),
     h("span", { class: "muted" }, t("zone.shown", { zone: zoneName() })),
     h("button", { type: "button", class: "quiet", onclick: showShortcuts }, t("keys.title")),
     h("button", { type: "button", class: "quiet", onclick: () => signOut() }, t("sign-out")));

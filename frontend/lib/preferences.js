@@ -2,8 +2,9 @@
 
 const DEFAULTS = { theme: "auto", language: null, zone: "local", order: "oldest", window: "48", shortcuts: "on" };
 
-// A long timeline asks thousands of times.
+// A long timeline asks thousands of times. What another tab chooses counts here, too.
 const known = new Map();
+window.onstorage = () => known.clear();
 
 /** The stored choice, or the default. */
 export function preference(name) {

@@ -310,6 +310,15 @@ def test_speaks_portuguese_and_remembers_it(desk: Page, ops: RunningOps) -> None
     assert desk.locator("html").get_attribute("lang") == "pt-PT"
 
 
+def test_what_the_service_noted_of_a_change_is_told_in_portuguese(desk: Page, ops: RunningOps) -> None:
+    wizard_run(ops, "broken", 2, failed=True)
+    change_ticket(ops, status="in_progress", assignee="ana; status: open", tags=["vip", "dns"])
+    use_language(desk, "pt")
+    go(desk, "#/tickets/1")
+    told = ["Situação: Em tratamento", "Responsável: ana; status: open", "Etiquetas: dns, vip"]
+    expect(desk.locator("#notes .note-change .note-body")).to_have_text(told)
+
+
 def test_a_change_of_language_reaches_the_timeline_and_keeps_the_focus(desk: Page, ops: RunningOps) -> None:
     wizard_run(ops, "one", 2)
     go(desk, "#/sessions/one")
