@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 
 from portal_hooks.contract import MAX_BATCH_BYTES
 from portal_hooks.dead_letters import DeadLetters
+from portal_hooks.forks import NO_FORK
 from portal_hooks.frames import Record, encode_frame
 from portal_hooks.lanes import Lane
 from portal_hooks.spool import LANES, LaneWriter, sync_and_close
@@ -156,7 +157,8 @@ class Backlog:
 
     def _add_lane(self, path: Path) -> None:
         if not path.name.startswith("."):
-            self._lanes[path.name] = Lane(path)
+            with NO_FORK:
+                self._lanes[path.name] = Lane(path)
         elif time.time() - path.stat().st_mtime > _UNFINISHED_SECONDS:
             shutil.rmtree(path, ignore_errors=True)
 

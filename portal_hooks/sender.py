@@ -21,6 +21,7 @@ from typing import Final
 from portal_hooks.backlog import PARKED
 from portal_hooks.delivery import Delivery
 from portal_hooks.endpoint import Condition, EndpointState
+from portal_hooks.forks import NO_FORK
 from portal_hooks.lanes import Lane, Progress
 from portal_hooks.log_once import LogOnce
 from portal_hooks.spool import SYNC_SECONDS, Spool
@@ -45,20 +46,22 @@ class SenderLock:
         """True when it is held now. Raises OSError when the folder cannot be used."""
         if self._file >= 0:
             return True
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(file)
-            return False
-        self._file = file
-        return True
+        with NO_FORK:
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(file)
+                return False
+            self._file = file
+            return True
 
     def release(self) -> None:
         """Closing is enough; in a forked child it leaves the parent's lock alone."""
-        file, self._file = self._file, -1
-        if file >= 0:
-            os.close(file)
+        with NO_FORK:
+            file, self._file = self._file, -1
+            if file >= 0:
+                os.close(file)
 
 
 class Sender:

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from portal_hooks.forks import NO_FORK
 from portal_hooks.frames import Record, encode_frame
 
 LANES: Final = "lanes"
@@ -187,7 +188,7 @@ class Spool:
 
     def close(self) -> None:
         """Give up the lane: others may deliver the rest and remove it. Appending again begins a new one."""
-        with self._lock:
+        with self._lock, NO_FORK:
             lane, self._lane = self._lane, None
             if lane is not None:
                 lane.writer.close()
@@ -210,9 +211,10 @@ class Spool:
         self.appended = 0
 
     def _open(self) -> _Lane:
-        folder, lock_file = _make_lane(self.folder / LANES)
-        self._lane = _Lane(folder, lock_file, LaneWriter(folder, self._segment_bytes))
-        return self._lane
+        with NO_FORK:
+            folder, lock_file = _make_lane(self.folder / LANES)
+            self._lane = _Lane(folder, lock_file, LaneWriter(folder, self._segment_bytes))
+            return self._lane
 
     def _require_room(self, wanted: int) -> None:
         if time.monotonic() - self._measured_at >= _ROOM_SECONDS:
