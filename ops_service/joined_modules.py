@@ -1,17 +1,20 @@
 """An ES module and all it imports as one script, as a browser would run them: one answer instead of fifty.
 
-A module becomes a function that gives its exports, which stand beside each other: so no two modules may
-export the same name. It reads only what our own sources are written in, each at the beginning of a line:
-`import { a, b } from "./file.js";` and `export` in front of a declaration.
+Exports stand beside each other: so no two modules may export the same name. A module with a name of its own
+that another has too becomes a function, so that each keeps its own. It reads only what our own sources are
+written in, each at the beginning of a line: `import { a, b } from "./file.js";` and `export` in front of a
+declaration.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 _IMPORT: Final = re.compile(r'^import \{[^}]*\} from "(\.[^"]+)";\n', re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", re.MULTILINE)
+_DECLARED: Final = re.compile(r"^(?:async )?(?:function|const|let|class) (\w+)", re.MULTILINE)
 _OTHER: Final = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 
 
@@ -22,7 +25,7 @@ class NotJoinable(Exception):
 def joined(entry: Path) -> str:
     """The script that does what loading the module `entry` does. Raises NotJoinable."""
     exports: dict[str, Path] = {}
-    parts = []
+    bodies: list[tuple[str, list[str]]] = []
     for path in in_order(entry):
         source = path.read_text(encoding="utf-8")
         names = _EXPORT.findall(source)
@@ -32,8 +35,12 @@ def joined(entry: Path) -> str:
         body = _EXPORT.sub("", _IMPORT.sub("", source))
         if other := _OTHER.search(body):
             raise NotJoinable(f"{path}: {other[0]}")
-        parts.append(_scoped(body, names))
-    return "".join(parts)
+        bodies.append((body, names))
+    uses = Counter(name for body, _ in bodies for name in _DECLARED.findall(body))
+    return "".join(
+        _scoped(body, names) if any(uses[name] > 1 for name in _DECLARED.findall(body)) else body
+        for body, names in bodies
+    )
 
 
 def in_order(entry: Path) -> list[Path]:

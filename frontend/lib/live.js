@@ -60,11 +60,15 @@ export function createLive({ createStream, refresh, onState }) {
   }
 
   // A hidden or paused page only remembers what it would have to load.
+  function isAsleep() {
+    return !isStarted || state.paused || document.hidden;
+  }
+
   function schedule() {
-    if (!isStarted || state.paused || document.hidden || gapTimer !== null) return;
+    if (isAsleep() || gapTimer !== null) return;
     gapTimer = setTimeout(() => {
       gapTimer = null;
-      Promise.resolve(running).then(refreshWaiting);
+      Promise.resolve(running).then(() => isAsleep() || refreshWaiting());
     }, Math.max(0, lastRun + TIMING.refreshGap - Date.now()));
   }
 
