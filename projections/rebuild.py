@@ -7,10 +7,11 @@ the next one goes on where it stopped.
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, delete, func, insert, select, text
 
@@ -100,8 +101,7 @@ def rebuild(database: Database, progress: Progress, *, keep_going: bool = False)
         start, resumed = _begin(database, anew=keep_going)
         events, folded = _fill(database, start, fold, progress)
         progress("indexes", events, events)
-        _index(database)
-        _derive(database)
+        _index_and_derive(database)
         progress("cutover", events, events)
         position = _cut_over(database, start, fold)
         progress("tickets", events, events)
@@ -179,6 +179,18 @@ def _fold_range(connection: Connection, of: SessionRange) -> _Folded:
     return _Folded(rows, failures, sum(len(events) for _, events in found), len(found))
 
 
+def _index_and_derive(database: Database) -> None:
+    """Index the filled shadow; meanwhile read what the other read models' shadows are to hold."""
+    with ThreadPoolExecutor(1) as beside:
+        derived = beside.submit(_derived, database)
+        _index(database)
+    for model, rows in zip(READ_MODELS, derived.result(), strict=True):
+        with database.write_aside() as connection:
+            shadow.create(connection, model.table)
+            if rows:
+                connection.execute(insert(shadow_of(model.table)), rows)
+
+
 def _index(database: Database) -> None:
     """Index the filled shadow: cheaper than keeping indexes in step. On SQLite ingest waits for each."""
     for index in sorted(_SHADOW.indexes, key=lambda index: str(index.name)):
@@ -189,15 +201,13 @@ def _index(database: Database) -> None:
             time.sleep(min(time.monotonic() - started, _LOOKS_AGAIN_SECONDS))
 
 
-def _derive(database: Database) -> None:
-    """Fill the other read models' shadows from the sessions' shadow, which only this rebuild changes."""
-    for model in READ_MODELS:
-        with database.read() as connection:
-            rows = connection.execute(model.totals(_SHADOW)).mappings().all()
-        with database.write_aside() as connection:
-            shadow.create(connection, model.table)
-            if rows:
-                connection.execute(insert(shadow_of(model.table)), [dict(row) for row in rows])
+def _derived(database: Database) -> list[list[dict[str, Any]]]:
+    """The rows of each read model, from the sessions' shadow, which only this rebuild changes."""
+    with database.scan() as connection:
+        return [
+            [dict(row) for row in connection.execute(model.totals(_SHADOW)).mappings()]
+            for model in READ_MODELS
+        ]
 
 
 def _catch_up(database: Database, position: int, fold: _Fold) -> int:
