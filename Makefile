@@ -1,6 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
-WORKERS ?= 2
+# The tests wait for servers and browsers as much as they compute: three at a time keep two cores busy.
+WORKERS ?= 3
 UPGRADE ?=
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url \

@@ -10,7 +10,15 @@ from urllib.parse import urlsplit
 
 import hypothesis
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 from sqlalchemy.engine import make_url
 
 from tests.servers import chromium, postgres, redis
@@ -19,6 +27,9 @@ from tests.servers.process import ServerUnavailable
 # Two busy cores make single examples slow now and then: time is pytest-timeout's business.
 hypothesis.settings.register_profile("suite", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("suite")
+
+# So does a page.
+expect.set_options(timeout=20_000)
 
 BROWSER_ARGUMENTS = [
     "--no-sandbox",
