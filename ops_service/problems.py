@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from portal_hooks.contract import FieldError, InvalidEvent
@@ -63,6 +63,7 @@ class ProblemBody(BaseModel):
     status: int
     detail: str
     errors: list[FieldErrorBody] | None = None
+    code: str | None = Field(None, description="Tells refusals of one status apart, where that matters.")
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

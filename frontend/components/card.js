@@ -1,7 +1,10 @@
 // A widget with its own loading, error and empty states: an error in one never takes the others down.
-import { t } from "../i18n/catalog.js";
+import { currentLanguage, name, t } from "../i18n/catalog.js";
 import { h } from "../lib/dom.js";
 import { ago, clock } from "../lib/format.js";
+
+const KNOWN = { 0: "unreachable", 403: "forbidden", 404: "missing", 412: "changed", 422: "wrong", 429: "busy", 500: "fault",
+  503: "busy" };
 
 /** A titled region showing `body(data)` of a resource; the last good data stays through an error. */
 export function card({ id, title, resource, body, actions = null, lines = 4, className = "" }) {
@@ -26,24 +29,28 @@ export function empty(text, ...more) {
 export function trouble(resource) {
   const { error, loadedAt } = resource;
   return h("div", { class: "trouble", role: "group", "aria-label": t("error.label") },
-    h("p", {}, h("strong", {}, headline(error)), " ", error.status === 0 ? null : error.detail),
+    h("p", {}, h("strong", {}, headline(error)), " ", detail(error)),
     h("ul", {}, error.errors.map((one) => h("li", {}, h("code", {}, one.pointer), " ", one.detail))),
     loadedAt === null ? null : h("p", { class: "muted" }, t("error.kept", { time: clock(loadedAt), age: ago(loadedAt) })),
     error.requestId ? h("p", { class: "muted" }, t("error.request", { id: error.requestId })) : null,
     h("button", { type: "button", onclick: () => resource.refresh() }, t("error.retry")));
 }
 
-/** One line for an error: known statuses in the operator's language, others as the service titles them. */
+/** One line for an error: in the operator's language where it is known, else as the service titles it. */
 export function headline(error) {
-  const known = { 0: "error.unreachable", 403: "error.forbidden", 404: "error.missing", 412: "error.changed",
-    422: "error.wrong", 429: "error.busy", 500: "error.fault", 503: "error.busy" };
-  return error.status in known ? t(known[error.status]) : error.title;
+  if (error.code) return name("refused", error.code);
+  return error.status in KNOWN ? t(`error.${KNOWN[error.status]}`) : error.title;
 }
 
 /** The whole refusal as one text, for the line below a form. */
 export function explainRefusal(error) {
-  const fields = error.errors.map(({ pointer, detail }) => `${pointer}: ${detail}`);
-  return [headline(error), error.status === 0 ? "" : error.detail, ...fields].filter((part) => part !== "").join(" ");
+  const fields = error.code ? [] : error.errors.map(({ pointer, detail }) => `${pointer}: ${detail}`);
+  return [headline(error), detail(error), ...fields].filter((part) => part !== "").join(" ");
+}
+
+// The service speaks English: beside a headline that says enough, only those who read English get its words.
+function detail({ status, code, detail: words }) {
+  return code || (status in KNOWN && currentLanguage() !== "en") ? "" : words;
 }
 
 /** How what the operator did went, for the line below a form. */

@@ -101,12 +101,17 @@ function gistOf(data) {
 
 function details(event) {
   if (!event.data || Object.keys(event.data).length === 0) return null;
-  const fill = ({ currentTarget: opened }) => {
-    if (opened.childElementCount === 1) opened.append(...content(event));
-  };
-  // An event never changes: what was filled in stays, in the language in which it was opened.
+  // An event never changes: what was opened stays, in the language in which it was opened.
   const mark = `data-${event.position}-${currentLanguage()}`;
-  return h("details", { class: "raw", "data-key": mark, "data-memo": mark, ontoggle: fill }, h("summary", {}, t("timeline.data")));
+  // No <details>: a thousand of them would take a quarter of the list's time.
+  const toggle = ({ currentTarget: button }) => {
+    const isOpen = button.nextSibling !== null;
+    button.setAttribute("aria-expanded", String(!isOpen));
+    if (isOpen) button.parentNode.replaceChildren(button);
+    else button.after(...content(event));
+  };
+  return h("div", { "data-key": mark, "data-memo": mark },
+    h("button", { type: "button", class: "disclosure", "aria-expanded": "false", onclick: toggle }, t("timeline.data")));
 }
 
 function content(event) {

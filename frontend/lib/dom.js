@@ -45,6 +45,8 @@ function setStyles(element, styles) {
 function append(element, children) {
   for (const child of children) {
     if (Array.isArray(child)) append(element, child);
-    else if (child !== null && child !== undefined && typeof child !== "boolean") element.append(child);
+    else if (child !== null && child !== undefined && typeof child !== "boolean") {
+      element.appendChild(child.nodeType ? child : document.createTextNode(child));
+    }
   }
 }

@@ -33,7 +33,7 @@ def invite_user(database: DatabaseOf, admin: Admin, now: Now, new: schemas.NewUs
             user_id = users.create(connection, new.name, new.role, admin, now)
             return _invitation(connection, _find(connection, user_id), admin, now)
     except tokens.NameTaken as error:
-        raise Problem(409, f"{str(error).capitalize()}.") from None
+        raise Problem(409, f"{str(error).capitalize()}.", code="name_taken") from None
 
 
 @router.patch("/users/{user_id}", responses=responses(400, 404, 409, 413))
@@ -50,7 +50,7 @@ def change_user(
                 users.set_disabled(connection, _find(connection, user_id), change.disabled, admin, now)
             return _user_body(next(row for row in users.list_all(connection, now) if row.id == user_id))
     except users.LastAdmin as error:
-        raise Problem(409, f"{error}.") from None
+        raise Problem(409, f"{error}.", code="last_admin") from None
 
 
 @router.post("/users/{user_id}/link", status_code=201, responses=responses(404, 409))
@@ -59,7 +59,7 @@ def renew_link(database: DatabaseOf, admin: Admin, now: Now, user_id: Id) -> sch
     with database.write() as connection:
         user = _find(connection, user_id)
         if user.disabled_at is not None:
-            raise Problem(409, "This user is disabled; enable them first.")
+            raise Problem(409, "This user is disabled; enable them first.", code="user_disabled")
         return _invitation(connection, user, admin, now)
 
 
@@ -87,7 +87,8 @@ def create_token(database: DatabaseOf, admin: Admin, new: schemas.NewToken) -> s
         with database.write() as connection:
             return schemas.CreatedToken(token=tokens.create(connection, new.name, new.scope, admin))
     except tokens.NameTaken:
-        raise Problem(409, "A token of this name exists already; choose another name.") from None
+        taken = "A token of this name exists already; choose another name."
+        raise Problem(409, taken, code="name_taken") from None
 
 
 @router.delete("/tokens/{token_id}", status_code=204, responses=responses(404))

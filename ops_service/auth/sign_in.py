@@ -139,12 +139,13 @@ def _first_operator(connection: Connection, name: str, visitor: Visitor) -> Row[
         users.create(connection, name, "admin", nobody, visitor.now)
         user = users.named(connection, name)
     if user is None or user.role != "admin" or user.disabled_at is not None:
-        raise Problem(409, "A user of this name exists already; choose another name.")
+        raise Problem(409, "A user of this name exists already; choose another name.", code="name_taken")
     return user
 
 
 def _hash_of_new(password: str, name: str) -> str:
     if name in password.lower() and len(password) < len(name) + passwords.MIN_LENGTH:
         error = FieldError("/password", "must not be made of the name")
-        raise Problem(422, "The request has wrong parameters or fields.", errors=[error])
+        wrong = "The request has wrong parameters or fields."
+        raise Problem(422, wrong, errors=[error], code="password_of_name")
     return passwords.hash_password(password)

@@ -167,6 +167,22 @@ def test_a_ticket_tells_the_story_of_its_session(desk: Page, ops: RunningOps) ->
     expect(events.locator(".event-name").nth(1)).to_have_text("Failed")
 
 
+def test_the_data_of_an_event_stays_open_while_others_come(desk: Page, ops: RunningOps) -> None:
+    wizard_run(ops, "broken", 2, failed=True)
+    go(desk, "#/sessions/broken")
+    events = desk.locator("ol.timeline > li.event")
+    button = events.last.get_by_role("button", name="Data")
+    button.click()
+    expect(desk.locator(".timeline .payload")).to_contain_text(FAILURE["code"])
+    assert ops.send(event("dns.applied", "broken")).status_code == 201
+    expect(events).to_have_count(4)
+    opened = desk.get_by_role("button", name="Data", expanded=True)
+    expect(desk.locator(".timeline .payload")).to_contain_text(FAILURE["code"])
+    opened.click()
+    expect(desk.locator(".timeline .payload")).to_have_count(0)
+    expect(opened).to_have_count(0)
+
+
 def test_the_failure_card_says_what_to_do_next(desk: Page, ops: RunningOps) -> None:
     wizard_run(ops, "broken", 2, failed=True)
     go(desk, "#/sessions/broken")

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from ops_service.auth import links
+from tests.e2e.desk_views import use_language
 from tests.people import PASSWORD, add_user
 from tests.running_ops import RunningOps, event
 
@@ -149,8 +150,41 @@ def test_an_administrator_makes_and_revokes_a_token(ops: RunningOps, admin: Page
 def test_the_last_administrator_is_told_why_they_stay(admin: Page, page_complaints: list[str]) -> None:
     admin.get_by_role("link", name="People").click()
     admin.get_by_role("button", name="Disable: ana").click()
-    expect(admin.locator("#users")).to_contain_text("last administrator")
+    expect(admin.locator("#users")).to_contain_text("The last administrator who can sign in.")
+    use_language(admin, "pt")
+    admin.get_by_role("button", name="Desativar: ana").click()
+    expect(admin.locator("#users .message")).to_have_text(
+        "É o último administrador que pode entrar. Crie outro primeiro."
+    )
     expect_complaints(page_complaints, "409")
+
+
+def test_a_name_that_is_taken_is_refused_in_the_operators_language(
+    ops: RunningOps, admin: Page, page_complaints: list[str]
+) -> None:
+    ops.http.post("/api/v1/tokens", json={"name": "wall", "scope": "read"}).raise_for_status()
+    use_language(admin, "pt")
+    admin.get_by_role("link", name="Pessoas").click()
+    for card, taken in (("#users", "ana"), ("#tokens", "wall")):
+        name = admin.locator(card).get_by_label("Nome")
+        name.fill(taken)
+        name.press("Enter")
+        expect(admin.locator(card).locator(".message")).to_have_text("Este nome já existe.")
+    expect_complaints(page_complaints, "409")
+
+
+def test_a_password_made_of_the_name_is_refused_in_the_operators_language(
+    ops: RunningOps, page: Page, page_complaints: list[str]
+) -> None:
+    with ops.database.write() as connection:
+        link = links.address_of(ops.url, links.create(connection, None, ops.app.state.clock()))
+    page.add_init_script("localStorage.setItem('ops.language', 'pt')")
+    page.goto(link)
+    page.locator("input[name=name]").fill("joana.ribeiro")
+    page.locator("input[type=password]").fill("joana.ribeiro.2026")
+    page.locator("input[type=password]").press("Enter")
+    expect(page.locator(".message")).to_have_text("A palavra-passe não pode ser feita do nome.")
+    expect_complaints(page_complaints, "422")
 
 
 def test_a_token_in_the_address_signs_a_screen_in_and_leaves_the_address(desk: Page, ops: RunningOps) -> None:

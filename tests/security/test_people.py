@@ -45,6 +45,7 @@ def test_the_last_administrator_stays(ops: RunningOps) -> None:
         answer = ops.http.patch(f"{USERS}/{only}", json=change)
         assert answer.status_code == 409
         assert "last administrator" in answer.json()["detail"]
+        assert answer.json()["code"] == "last_admin"
     add_user(ops, "eva", "admin")
     assert ops.http.patch(f"{USERS}/{only}", json={"disabled": True}).status_code == 200
 
