@@ -8,7 +8,7 @@ from ops_service.auth import passwords, sessions, users
 from ops_service.auth.cookies import NAME
 from ops_service.auth.principals import SERVER
 from ops_service.auth.sessions import Lifetime
-from tests.running_ops import RunningOps
+from tests.running_ops import PLAIN_HTTP, RunningOps
 
 PASSWORD = "correct horse battery"
 
@@ -40,7 +40,8 @@ def browser_of(ops: RunningOps, user_id: int) -> httpx.Client:
 
 def browser(ops: RunningOps, cookies: dict[str, str] | None = None) -> httpx.Client:
     """A browser on our own page."""
-    return httpx.Client(base_url=ops.url, timeout=30, headers={"Origin": ops.url}, cookies=cookies)
+    headers = {"Origin": ops.url}
+    return httpx.Client(base_url=ops.url, timeout=30, headers=headers, cookies=cookies, verify=PLAIN_HTTP)
 
 
 def sign_in(client: httpx.Client, name: str, password: str = PASSWORD) -> httpx.Response:

@@ -18,7 +18,7 @@ import httpx
 from ops_service.auth import tokens
 from portal_hooks.signing import headers_for
 from tests.faults.stored_events import opened
-from tests.running_ops import INGRESS, KEY, OTHER_KEY, OTHER_SOURCE, SOURCE
+from tests.running_ops import INGRESS, KEY, OTHER_KEY, OTHER_SOURCE, PLAIN_HTTP, SOURCE
 from tests.servers.process import ServerUnavailable, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,12 +35,12 @@ class OpsProcess:
         self.token = token
         self.pid = process.pid
         self._process = process
-        self._http = httpx.Client(base_url=url, timeout=60)
+        self._http = httpx.Client(base_url=url, timeout=60, verify=PLAIN_HTTP)
 
     def get(self, path: str) -> httpx.Response:
         """A read with the token, on a connection of its own."""
         headers = {"Authorization": f"Bearer {self.token}"}
-        return httpx.get(self.url + path, headers=headers, timeout=30)
+        return httpx.get(self.url + path, headers=headers, timeout=30, verify=PLAIN_HTTP)
 
     def send(self, value: dict[str, Any]) -> httpx.Response:
         """One signed event, on a connection that is kept."""
@@ -164,6 +164,6 @@ def _environment(database_url: str, settings: dict[str, str]) -> dict[str, Any]:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
+        return httpx.get(f"{url}/readyz", timeout=5, verify=PLAIN_HTTP).status_code == 200
     except httpx.TransportError:
         return False

@@ -54,7 +54,7 @@ STEPS: Final = {
     "replayed": Step(rebuild, "_fill"),
     "indexed": Step(rebuild, "_index"),
     "other shadow made, not committed": Step(shadow, "create", call=2),
-    "derived": Step(rebuild, "_derive"),
+    "derived": Step(rebuild, "_index_and_derive"),
     "catching up, not committed": Step(rebuild, "_refold_into_shadow"),
     "catching up": Step(rebuild, "_refold_into_shadow", call=2, before=True),
     "caught up": Step(rebuild, "_catch_up"),
@@ -141,7 +141,7 @@ def _wait_for_ingest(derive: Callable[[Database], None], database: Database) -> 
 def _main(moment: str, mode: str = "") -> None:
     replay.RANGE_EVENTS = RANGE_EVENTS  # type: ignore[misc]
     rebuild.CUTOVER_SESSIONS = CUTOVER_SESSIONS  # type: ignore[misc]
-    _wrap(rebuild, "_derive", _wait_for_ingest)
+    _wrap(rebuild, "_index_and_derive", _wait_for_ingest)
     if mode:
         replay.LONG_LOG_EVENTS = 0  # type: ignore[misc]
         os.cpu_count = lambda: 2

@@ -15,6 +15,7 @@ from tests.faults.ops_process import OpsProcess, ops_process
 from tests.faults.portal_load import portals, wait_for
 from tests.faults.stored_events import opened, stored_ids
 from tests.faults.test_stream_faults import listeners
+from tests.running_ops import PLAIN_HTTP
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -62,7 +63,7 @@ def store_some_by_each(ops: OpsProcess, folder: Path, database_url: str) -> int:
 
 def scraped(ops: OpsProcess, name: str) -> set[float]:
     """What a number of scrapes said."""
-    answers = [httpx.get(f"{ops.url}/metrics", timeout=10).text for _ in range(SCRAPES)]
+    answers = [httpx.get(f"{ops.url}/metrics", timeout=10, verify=PLAIN_HTTP).text for _ in range(SCRAPES)]
     found = [re.findall(rf"^{re.escape(name)} (\S+)$", answer, re.MULTILINE) for answer in answers]
     assert {len(values) for values in found} == {1}, answers[0]
     return {float(values[0]) for values in found}

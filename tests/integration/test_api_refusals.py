@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.running_ops import RunningOps, event
+from tests.running_ops import PLAIN_HTTP, RunningOps, event
 
 FUNNEL = "/api/v1/onboard/funnel"
 SESSIONS = "/api/v1/onboard/sessions"
@@ -43,7 +43,7 @@ def assert_problem(answer: httpx.Response, *statuses: int) -> None:
 @pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer ops_x", "Basic eDp4", "Bearer é"])
 def test_without_a_token_nothing_is_shown(ops: RunningOps, authorization: str | None) -> None:
     given = [] if authorization is None else [(b"authorization", authorization.encode("latin-1"))]
-    with httpx.Client(base_url=ops.url, timeout=30) as client:
+    with httpx.Client(base_url=ops.url, timeout=30, verify=PLAIN_HTTP) as client:
         for method, path in [*(("GET", path) for path in READS), *WRITES]:
             answer = client.request(method, path, headers=given)
             assert_problem(answer, 401)

@@ -149,7 +149,7 @@ def test_a_writer_before_the_beginning(database: Database, pool: ThreadPoolExecu
     assert_nothing_is_missed(database, {"early"})
 
 
-@pytest.mark.parametrize("step", ["_fill", "_derive", "_cut_over", "_catch_up", "settle_tickets"])
+@pytest.mark.parametrize("step", ["_fill", "_index_and_derive", "_cut_over", "_catch_up", "settle_tickets"])
 def test_a_writer_at_each_step(
     database: Database, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

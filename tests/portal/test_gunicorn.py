@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.portal.portals import ROOT, Sessions, deliver_the_rest, environment, ingress, stored
-from tests.running_ops import RunningOps
+from tests.running_ops import PLAIN_HTTP, RunningOps
 from tests.servers.process import free_port, running
 
 WORKERS = 3
@@ -38,14 +38,14 @@ def _gunicorn(ops_url: str, spool: Path, *options: str) -> Iterator[str]:
 
 def _answers(port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/?session=ready&n=0").status_code == 200
+        return httpx.get(f"http://127.0.0.1:{port}/?session=ready&n=0", verify=PLAIN_HTTP).status_code == 200
     except httpx.TransportError:
         return False
 
 
 def _emit(url: str, sessions: Sessions, session_id: str, number: int) -> int:
     """One request on a connection of its own, so that any worker may take it; that worker."""
-    answer = httpx.get(url, params={"session": session_id, "n": number}).json()
+    answer = httpx.get(url, params={"session": session_id, "n": number}, verify=PLAIN_HTTP).json()
     sessions.setdefault(session_id, []).append(answer["event_id"])
     pid: int = answer["pid"]
     return pid

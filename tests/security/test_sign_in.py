@@ -12,7 +12,7 @@ from ops_service.auth.throttle import BY_ACCOUNT, BY_ADDRESS
 from portal_hooks.instants import SECOND
 from projections.tables import sign_in_limits
 from tests.people import add_user, browser, sign_in
-from tests.running_ops import RunningOps, running_ops
+from tests.running_ops import PLAIN_HTTP, RunningOps, running_ops
 from tests.security.conftest import Clock
 
 SIGN_IN = "/api/v1/auth/sign-in"
@@ -27,7 +27,9 @@ def proxied(database_url: str) -> Any:
 
 def guess(ops: RunningOps, address: str, name: str = "ana", password: str = "wrong") -> httpx.Response:
     body = {"name": name, "password": password}
-    return httpx.post(ops.url + SIGN_IN, json=body, headers={"X-Forwarded-For": address}, timeout=30)
+    return httpx.post(
+        ops.url + SIGN_IN, json=body, headers={"X-Forwarded-For": address}, timeout=30, verify=PLAIN_HTTP
+    )
 
 
 def test_every_failure_looks_and_costs_the_same(

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from tests.running_ops import PLAIN_HTTP
+
 
 @dataclass
 class Proxy:
@@ -30,7 +32,7 @@ def unreliable_proxy(target: str, seed: int) -> Iterator[Proxy]:
     """A proxy on loopback until the block ends."""
     proxy = Proxy()
     chance = random.Random(seed)
-    client = httpx.Client(base_url=target, timeout=30)
+    client = httpx.Client(base_url=target, timeout=30, verify=PLAIN_HTTP)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
