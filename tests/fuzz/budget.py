@@ -3,10 +3,10 @@
 import os
 from typing import Final
 
-USUAL: Final = 20_000
+USUAL: Final = 100_000
 REQUESTS: Final = int(os.environ.get("FUZZ_EXAMPLES", USUAL))
 
-TIMEOUT_SECONDS: Final = 120 * max(1, -(-REQUESTS // USUAL))
+TIMEOUT_SECONDS: Final = 300 * max(1, -(-REQUESTS // USUAL))
 """For pytest-timeout, which would end a long run."""
 
 
