@@ -27,11 +27,14 @@ from portal_hooks.strict_json import canonical_json
 from portal_hooks.transport import Transport
 
 _POLL_SECONDS: Final = 0.05
-_LEFT_BEHIND, _WRONG_USE = 1, 2
+_LEFT_BEHIND, _WRONG_USE, _INTERRUPTED = 1, 2, 130
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command. 0: done. 1: something waits still, or was not found. 2: wrong use or set-up."""
+    """Run one command. 0: done. 1: something waits still, or was not found. 2: wrong use or set-up.
+
+    130: Ctrl-C.
+    """
     parsed = _parser().parse_args(arguments)
     try:
         command: Callable[[Path, argparse.Namespace], int] = parsed.command
@@ -39,6 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (ConfigurationError, OSError) as error:
         print(f"ops-portal-outbox: {error}", file=sys.stderr)
         return _WRONG_USE
+    except KeyboardInterrupt:
+        print("ops-portal-outbox: interrupted; what waits stays on disk", file=sys.stderr)
+        return _INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -185,3 +186,16 @@ def test_it_runs_as_a_program() -> None:
     assert "dead-letter" in helped.stdout
     wrong = subprocess.run([*program, "explode"], capture_output=True, check=False, env=os.environ)
     assert wrong.returncode == 2
+
+
+def test_ctrl_c_ends_a_flush_in_one_line(spool: Path, receiver: Receiver) -> None:
+    receiver.judge = lambda _: Answer(503)
+    _leave_behind(spool, 1)
+    command = [sys.executable, "-m", "portal_hooks.outbox_cli", "flush", "--timeout", "60"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        assert "does not take events" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert rest == "ops-portal-outbox: interrupted; what waits stays on disk\n"
