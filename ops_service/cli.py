@@ -7,14 +7,17 @@ from typing import Annotated
 
 import typer
 import uvicorn
+from pydantic import TypeAdapter, ValidationError
 
 from ops_service import dev, server, setup_check
 from ops_service.auth import tokens, user_cli, users
 from ops_service.auth.principals import SCOPES
-from ops_service.settings import BadSettings, Settings, load
+from ops_service.auth.schemas import TokenName
+from ops_service.settings import Settings, load
 from projections import fingerprint
 from projections.database import Database, DatabaseMisconfigured, DatabaseUnavailable
 from projections.migrate import upgrade
+from projections.settings import BadSettings
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 token_app = typer.Typer(no_args_is_help=True, help="API tokens.")
@@ -82,6 +85,10 @@ def create_token(
     """Make an API token and print it, this once."""
     if scope not in SCOPES:
         raise typer.BadParameter("--scope is one of read, write, admin")
+    try:
+        name = TypeAdapter(TokenName).validate_python(name)
+    except ValidationError:
+        raise typer.BadParameter("--name is 1 to 64 characters, on one line") from None
     settings = load()
     prepare(settings)
     database = Database(settings.database_url)

@@ -8,15 +8,11 @@ from pydantic_settings import NoDecode
 
 from portal_hooks.contract import MAX_EVENT_BYTES
 from portal_hooks.signing import parse_secret
-from projections.settings import DatabaseSettings
+from projections.settings import BadSettings, DatabaseSettings, read
 
 Network = IPv4Network | IPv6Network
 
 PRIVATE_NETWORKS = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7,fe80::/10"
-
-
-class BadSettings(Exception):
-    """A setting cannot be used; the message names it and says what is wrong."""
 
 
 class Settings(DatabaseSettings):
@@ -57,13 +53,11 @@ class Settings(DatabaseSettings):
 def load() -> Settings:
     """Read the settings. Raises BadSettings with one line that names the variable and never its value."""
     try:
-        return Settings()
+        return read(Settings)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = f"OPS_{'_'.join(map(str, first['loc'])).upper()}"
         raise BadSettings(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadSettings(f"the file .env cannot be read: {error}") from None
 
 
 def _parse_secrets(text: str) -> tuple[tuple[str, bytes], ...]:

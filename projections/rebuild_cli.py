@@ -11,7 +11,7 @@ from projections.database import AlreadyRunning, Database, DatabaseMisconfigured
 from projections.rebuild_report import Report
 from projections.replay import WorkerLost
 from projections.schema_revision import is_current
-from projections.settings import DatabaseSettings
+from projections.settings import BadSettings, DatabaseSettings, read
 from projections.verify import StageCounts, session_differences, verify, verify_sample
 
 EXIT_DIFFERENCES: Final = 1
@@ -63,7 +63,7 @@ def run(
     if sum(modes) > 1 or (sample and not verify_only) or session == "":
         raise typer.BadParameter("these options do not go together, or --session is empty; see --help")
     report = Report(as_json=as_json, quiet=quiet)
-    database = Database(DatabaseSettings().database_url)
+    database = Database(read(DatabaseSettings).database_url)
     try:
         _require_schema(database)
         if verify_only:
@@ -84,7 +84,7 @@ def main() -> None:
     """Run the command; every expected failure is one clear line."""
     try:
         app()
-    except (DatabaseMisconfigured, AlreadyRunning) as error:
+    except (BadSettings, DatabaseMisconfigured, AlreadyRunning) as error:
         _give_up(str(error), EXIT_UNUSABLE)
     except DatabaseUnavailable as error:
         _give_up(f"the database cannot be used right now: {error}", EXIT_FAILED)

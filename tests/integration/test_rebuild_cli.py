@@ -17,11 +17,11 @@ from tests.deliveries import delivery, session_row, session_rows, store
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(url: str, *arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "projections.rebuild_cli", *arguments],
-        env={**os.environ, "OPS_DATABASE_URL": url, "NO_COLOR": "1"},
-        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OPS_DATABASE_URL": url, "NO_COLOR": "1"},
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=60,
@@ -163,4 +163,12 @@ def test_a_database_that_cannot_be_used_is_one_line(url: str) -> None:
     done = run(url)
     assert done.returncode in (2, 3)
     assert done.stderr.startswith("ops-rebuild-projections: ")
+    assert done.stderr.strip().count("\n") == 0
+
+
+def test_an_env_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"OPS_PORT=\xff")
+    done = run("sqlite:///ops.db", folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("ops-rebuild-projections: the file .env cannot be read: ")
     assert done.stderr.strip().count("\n") == 0

@@ -10,9 +10,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from ops_service.settings import BadSettings, load
+from ops_service.settings import load
 from portal_hooks.outbox_cli import main as outbox
 from projections.database import DatabaseMisconfigured
+from projections.settings import BadSettings
 from projections.tables import metadata
 from tests.faults.stored_events import opened
 from tests.running_ops import event, running_ops

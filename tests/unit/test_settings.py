@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ops_service.settings import BadSettings, Settings, load
+from ops_service.settings import Settings, load
 from portal_hooks.contract import MAX_EVENT_BYTES
+from projections.settings import BadSettings
 
 SECRET = "whsec_" + base64.b64encode(b"a" * 32).decode()
 OTHER = "whsec_" + base64.b64encode(b"b" * 24).decode()
