@@ -129,5 +129,7 @@ def _ask() -> str:
     else:
         password = sys.stdin.readline().rstrip("\n")
     if not passwords.MIN_LENGTH <= len(password) <= passwords.MAX_LENGTH:
-        raise typer.BadParameter(f"a password has at least {passwords.MIN_LENGTH} characters")
+        raise typer.BadParameter(
+            f"a password has {passwords.MIN_LENGTH} to {passwords.MAX_LENGTH} characters"
+        )
     return passwords.hash_password(password)

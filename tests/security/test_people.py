@@ -15,11 +15,13 @@ ROOT = Path(__file__).resolve().parents[2]
 USERS = "/api/v1/users"
 
 
-def command(ops: RunningOps, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
-    """`ops-service user …` on the same database."""
+def command(
+    ops: RunningOps, *arguments: str, stdin: str = "", group: str = "user"
+) -> "subprocess.CompletedProcess[str]":
+    """`ops-service user …`, or of another group, on the same database."""
     url = make_url(ops.app.state.settings.database_url).render_as_string(hide_password=False)
     return subprocess.run(
-        [sys.executable, "-m", "ops_service", "user", *arguments],
+        [sys.executable, "-m", "ops_service", group, *arguments],
         cwd=ROOT,
         env={"OPS_DATABASE_URL": url, "PATH": "/usr/bin:/bin", "TERM": "dumb"},
         input=stdin,
@@ -116,3 +118,14 @@ def test_the_shell_says_what_is_wrong(ops: RunningOps) -> None:
         answer = command(ops, *arguments)
         assert answer.returncode == 2
         assert "Traceback" not in answer.stderr
+    long = command(ops, "create", "ana", "--password", stdin=f"{'x' * 257}\n")
+    assert (long.returncode, "12 to 256 characters" in long.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 65], ids=["empty", "blank", "two lines", "long"])
+def test_the_shell_takes_the_names_of_tokens_that_the_api_takes(ops: RunningOps, name: str) -> None:
+    before = ops.get("/api/v1/tokens")
+    answer = command(ops, "create", "--name", name, group="token")
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert "--name is 1 to 64 characters" in answer.stderr
+    assert ops.get("/api/v1/tokens") == before
