@@ -111,7 +111,6 @@ def prepare(settings: Settings) -> None:
 EXPECTED = (
     BadSettings,
     DatabaseMisconfigured,
-    DatabaseUnavailable,
     tokens.NameTaken,
     users.NoSuchUser,
     users.LastAdmin,
@@ -124,4 +123,7 @@ def main() -> None:
         app()
     except EXPECTED as error:
         print(f"ops-service: {error}", file=sys.stderr)
+        sys.exit(2)
+    except DatabaseUnavailable as error:
+        print(f"ops-service: the database cannot be used right now: {error}", file=sys.stderr)
         sys.exit(2)

@@ -157,7 +157,7 @@ def _welcome(portal: str, ops: str, desk: str) -> None:
   Desk     {desk}
   Portal   {portal}   (click through the wizard and watch the funnel)
 
-  A first event from the shell:
+  Simulated wizard runs from the shell:
     scripts/verify-funnel-webhook.sh {ops}
 
   Ctrl-C stops both.

@@ -166,14 +166,18 @@ def parse_url(url: str) -> URL:
         parsed = make_url(url)
         backend = parsed.get_backend_name()
     except Exception:
-        raise DatabaseMisconfigured("the database URL cannot be read; use sqlite:///var/ops.db") from None
+        raise DatabaseMisconfigured(
+            "OPS_DATABASE_URL cannot be read; use sqlite:///var/ops.db or postgresql://…"
+        ) from None
     if backend == "sqlite":
         if not parsed.database or parsed.database == ":memory:":
             raise DatabaseMisconfigured("the SQLite URL must name a file, such as sqlite:///var/ops.db")
         return parsed.set(drivername="sqlite+pysqlite")
     if backend in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg")
-    raise DatabaseMisconfigured(f"{backend} is not supported; use sqlite:///… or postgresql://…")
+    raise DatabaseMisconfigured(
+        f"OPS_DATABASE_URL: {backend} is not supported; use sqlite:///… or postgresql://…"
+    )
 
 
 @contextmanager

@@ -27,7 +27,7 @@ def _flag(name: str, text: str) -> typer.models.OptionInfo:
 
 
 Verify = Annotated[bool, _flag("--verify", "Compare everything with the log; change nothing.")]
-Sample = Annotated[int | None, typer.Option(min=1, help="With --verify: only so many sessions, by chance.")]
+Sample = Annotated[int | None, typer.Option(min=1, help="With --verify: only so many sessions, at random.")]
 DryRun = Annotated[bool, _flag("--dry-run", "Show what a rebuild would change; change nothing.")]
 OneSession = Annotated[str | None, typer.Option(help="Only this session.")]
 Retry = Annotated[bool, _flag("--retry-quarantined", "Fold the sessions with quarantined events again.")]

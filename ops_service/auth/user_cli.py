@@ -66,6 +66,7 @@ def change_role(name: Name, role: Annotated[str, typer.Argument(help="viewer, ag
         raise typer.BadParameter("a role is one of viewer, agent, admin")
     with _writing() as (connection, _settings):
         users.set_role(connection, _named(connection, name), role, SERVER)
+    print(f"{users.canonical_name(name)} is {role} now.")
 
 
 @app.command("disable")
@@ -81,6 +82,7 @@ def enable(name: Name) -> None:
     """Let a disabled operator in again."""
     with _writing() as (connection, _settings):
         users.set_disabled(connection, _named(connection, name), False, SERVER, now_instant())
+    print(f"{users.canonical_name(name)} may sign in again.")
 
 
 @app.command("sign-out")
@@ -90,7 +92,7 @@ def sign_out(name: Name) -> None:
         user = _named(connection, name)
         ended = sessions.end_all(connection, user.id)
         audit.record(connection, SERVER, "sessions_ended", f"user {user.name}", str(ended))
-    print(f"{ended} sessions ended.")
+    print(f"Sessions ended: {ended}.")
 
 
 @contextmanager
