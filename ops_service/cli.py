@@ -7,21 +7,16 @@ from typing import Annotated
 
 import typer
 import uvicorn
-from pydantic import TypeAdapter, ValidationError
 
 from ops_service import dev, server, setup_check
-from ops_service.auth import tokens, user_cli, users
-from ops_service.auth.principals import SCOPES
-from ops_service.auth.schemas import TokenName
-from ops_service.settings import Settings, load
-from projections import fingerprint
-from projections.database import Database, DatabaseMisconfigured, DatabaseUnavailable
-from projections.migrate import upgrade
+from ops_service.auth import token_cli, tokens, user_cli, users
+from ops_service.settings import load
+from ops_service.shell_database import prepare
+from projections.database import DatabaseMisconfigured, DatabaseUnavailable
 from projections.settings import BadSettings
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-token_app = typer.Typer(no_args_is_help=True, help="API tokens.")
-app.add_typer(token_app, name="token")
+app.add_typer(token_cli.app, name="token")
 app.add_typer(user_cli.app, name="user")
 
 
@@ -77,41 +72,11 @@ def run_dev() -> None:
     sys.exit(asyncio.run(dev.run()))
 
 
-@token_app.command("create")
-def create_token(
-    name: Annotated[str, typer.Option(help="Who or what will use it.")],
-    scope: Annotated[str, typer.Option(help="read, write or admin; each includes those before it.")] = "read",
-) -> None:
-    """Make an API token and print it, this once."""
-    if scope not in SCOPES:
-        raise typer.BadParameter("--scope is one of read, write, admin")
-    try:
-        name = TypeAdapter(TokenName).validate_python(name)
-    except ValidationError:
-        raise typer.BadParameter("--name is 1 to 64 characters, on one line") from None
-    settings = load()
-    prepare(settings)
-    database = Database(settings.database_url)
-    with database.write() as connection:
-        print(tokens.create(connection, name, scope))
-    database.dispose()
-
-
-def prepare(settings: Settings) -> None:
-    """Migrate, and note by which logic the (first) rows will be built."""
-    upgrade(settings.database_url)
-    database = Database(settings.database_url)
-    with database.write() as connection:
-        fingerprint.claim(connection)
-        if fingerprint.freshness(connection) == "stale":
-            print("The sessions were built by older logic: run ops-rebuild-projections.", file=sys.stderr)
-    database.dispose()
-
-
 EXPECTED = (
     BadSettings,
     DatabaseMisconfigured,
     tokens.NameTaken,
+    tokens.NoSuchToken,
     users.NoSuchUser,
     users.LastAdmin,
 )

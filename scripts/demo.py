@@ -21,10 +21,10 @@ from sqlalchemy import select
 
 from ops_service import dev
 from ops_service.app import create_app
-from ops_service.cli import prepare
 from ops_service.desk import queries
 from ops_service.ingress.routes import PATH as INGRESS
 from ops_service.settings import Settings
+from ops_service.shell_database import prepare
 from portal_hooks import contract
 from portal_hooks.instants import SECOND, now_instant
 from portal_hooks.signing import headers_for

@@ -18,7 +18,7 @@ from typing import Any, Final
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from ops_service.cli import prepare
+from ops_service.shell_database import prepare
 from scripts.demo import fill
 from tests.conftest import BROWSER_ARGUMENTS
 from tests.e2e.conftest import OPERATOR, enter

@@ -19,6 +19,10 @@ class NameTaken(Exception):
     """A token or user of this name exists already."""
 
 
+class NoSuchToken(Exception):
+    """No token has this name."""
+
+
 def create(connection: Connection, name: str, scope: str, by: Principal = SERVER) -> str:
     """Make a token and return it; it cannot be shown again. Raises NameTaken."""
     token = new_secret(PREFIX)

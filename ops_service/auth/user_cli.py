@@ -2,8 +2,6 @@
 
 import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -11,10 +9,9 @@ from sqlalchemy import Connection, Row
 
 from ops_service.auth import audit, links, passwords, sessions, users
 from ops_service.auth.principals import ROLES, SERVER
-from ops_service.settings import Settings, load
+from ops_service.settings import Settings
+from ops_service.shell_database import writing
 from portal_hooks.instants import now_instant
-from projections.database import Database
-from projections.migrate import upgrade
 
 app = typer.Typer(no_args_is_help=True, help="Operators.")
 
@@ -34,7 +31,7 @@ def create(name: Name, role: Role = "viewer", password: Ask = False) -> None:
     if not users.NAME.fullmatch(name):
         raise typer.BadParameter(f"a name is {users.NAME_RULE}")
     password_hash = _ask() if password else None
-    with _writing() as (connection, settings):
+    with writing() as (connection, settings):
         users.create(connection, name, role, SERVER, now_instant())
         _let_in(connection, settings, _named(connection, name), password_hash)
 
@@ -43,14 +40,14 @@ def create(name: Name, role: Role = "viewer", password: Ask = False) -> None:
 def passwd(name: Name, password: Ask = False) -> None:
     """Print a one-time link with which the operator chooses a new password."""
     password_hash = _ask() if password else None
-    with _writing() as (connection, settings):
+    with writing() as (connection, settings):
         _let_in(connection, settings, _named(connection, name), password_hash)
 
 
 @app.command("list")
 def list_users() -> None:
     """Who may sign in."""
-    with _writing() as (connection, _settings):
+    with writing() as (connection, _settings):
         rows = users.list_all(connection, now_instant())
     if not rows:
         print("There are no users yet: ops-service user create NAME --role admin")
@@ -64,7 +61,7 @@ def change_role(name: Name, role: Annotated[str, typer.Argument(help="viewer, ag
     """Change what an operator may do."""
     if role not in ROLES:
         raise typer.BadParameter("a role is one of viewer, agent, admin")
-    with _writing() as (connection, _settings):
+    with writing() as (connection, _settings):
         users.set_role(connection, _named(connection, name), role, SERVER)
     print(f"{users.canonical_name(name)} is {role} now.")
 
@@ -72,7 +69,7 @@ def change_role(name: Name, role: Annotated[str, typer.Argument(help="viewer, ag
 @app.command("disable")
 def disable(name: Name) -> None:
     """Shut an operator out at once, in every browser."""
-    with _writing() as (connection, _settings):
+    with writing() as (connection, _settings):
         users.set_disabled(connection, _named(connection, name), True, SERVER, now_instant())
     print(f"{users.canonical_name(name)} is disabled and signed out everywhere.")
 
@@ -80,7 +77,7 @@ def disable(name: Name) -> None:
 @app.command("enable")
 def enable(name: Name) -> None:
     """Let a disabled operator in again."""
-    with _writing() as (connection, _settings):
+    with writing() as (connection, _settings):
         users.set_disabled(connection, _named(connection, name), False, SERVER, now_instant())
     print(f"{users.canonical_name(name)} may sign in again.")
 
@@ -88,23 +85,11 @@ def enable(name: Name) -> None:
 @app.command("sign-out")
 def sign_out(name: Name) -> None:
     """End all sessions of an operator."""
-    with _writing() as (connection, _settings):
+    with writing() as (connection, _settings):
         user = _named(connection, name)
         ended = sessions.end_all(connection, user.id)
         audit.record(connection, SERVER, "sessions_ended", f"user {user.name}", str(ended))
     print(f"Sessions ended: {ended}.")
-
-
-@contextmanager
-def _writing() -> Iterator[tuple[Connection, Settings]]:
-    settings = load()
-    upgrade(settings.database_url)
-    database = Database(settings.database_url)
-    try:
-        with database.write() as connection:
-            yield connection, settings
-    finally:
-        database.dispose()
 
 
 def _named(connection: Connection, name: str) -> Row[Any]:

@@ -129,3 +129,34 @@ def test_the_shell_takes_the_names_of_tokens_that_the_api_takes(ops: RunningOps,
     assert (answer.returncode, answer.stdout) == (2, "")
     assert "--name is 1 to 64 characters" in answer.stderr
     assert ops.get("/api/v1/tokens") == before
+
+
+def test_the_shell_lists_tokens_and_revokes_them(ops: RunningOps) -> None:
+    token = command(ops, "create", "--name", "wall", "--scope", "write", group="token").stdout.strip()
+    headers = {"Authorization": f"Bearer {token}"}
+    listed = command(ops, "list", group="token")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert [line.split()[:2] for line in listed.stdout.splitlines() if line.startswith("wall ")] == [
+        ["wall", "write"]
+    ]
+    made = next(row["created_at"] for row in ops.get("/api/v1/tokens")["tokens"] if row["name"] == "wall")
+    assert made in listed.stdout
+    assert token not in listed.stdout
+    assert httpx.get(f"{ops.url}/api/v1/events", headers=headers).status_code == 200
+    revoked = command(ops, "revoke", "wall", group="token")
+    assert (revoked.returncode, revoked.stdout) == (0, "The token wall is revoked.\n")
+    assert httpx.get(f"{ops.url}/api/v1/events", headers=headers).status_code == 401
+    line = ops.get("/api/v1/audit")["lines"][0]
+    assert [line[name] for name in ("actor", "action", "subject")] == [
+        "command line",
+        "token_revoked",
+        "token wall",
+    ]
+
+
+def test_the_shell_revokes_no_token_that_is_none(ops: RunningOps) -> None:
+    before = ops.get("/api/v1/tokens")
+    answer = command(ops, "revoke", "wall", group="token")
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr == "ops-service: there is no token wall; see `ops-service token list`\n"
+    assert ops.get("/api/v1/tokens") == before

@@ -1,0 +1,53 @@
+"""ops-service token: API tokens, from the server's own shell."""
+
+from typing import Annotated
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from ops_service.auth import tokens
+from ops_service.auth.principals import SCOPES, SERVER
+from ops_service.auth.schemas import TokenName
+from ops_service.shell_database import writing
+from portal_hooks.instants import format_instant
+
+app = typer.Typer(no_args_is_help=True, help="API tokens.")
+
+
+@app.command("create")
+def create(
+    name: Annotated[str, typer.Option(help="Who or what will use it.")],
+    scope: Annotated[str, typer.Option(help="read, write or admin; each includes those before it.")] = "read",
+) -> None:
+    """Make an API token and print it, this once."""
+    if scope not in SCOPES:
+        raise typer.BadParameter("--scope is one of read, write, admin")
+    try:
+        name = TypeAdapter(TokenName).validate_python(name)
+    except ValidationError:
+        raise typer.BadParameter("--name is 1 to 64 characters, on one line") from None
+    with writing() as (connection, _settings):
+        token = tokens.create(connection, name, scope)
+    print(token)
+
+
+@app.command("list")
+def list_tokens() -> None:
+    """Which tokens there are; never what would let anyone use them."""
+    with writing() as (connection, _settings):
+        rows = tokens.list_all(connection)
+    if not rows:
+        print("There are no tokens yet: ops-service token create --name NAME --scope read")
+    for row in rows:
+        print(f"{row.name:<24} {row.scope:<8} {format_instant(row.created_at)}")
+
+
+@app.command("revoke")
+def revoke(name: Annotated[str, typer.Argument(help="The token's name, as `list` shows it.")]) -> None:
+    """End a token at once."""
+    with writing() as (connection, _settings):
+        found = [row.id for row in tokens.list_all(connection) if row.name == name.strip()]
+        if not found:
+            raise tokens.NoSuchToken(f"there is no token {name}; see `ops-service token list`")
+        tokens.revoke(connection, found[0], SERVER)
+    print(f"The token {name.strip()} is revoked.")

@@ -1,0 +1,36 @@
+"""The database as the shell's commands use it: made if it is missing, and up to date."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection
+
+from ops_service.settings import Settings, load
+from projections import fingerprint
+from projections.database import Database
+from projections.migrate import upgrade
+
+
+def prepare(settings: Settings) -> None:
+    """Migrate, and note by which logic the (first) rows will be built."""
+    upgrade(settings.database_url)
+    database = Database(settings.database_url)
+    with database.write() as connection:
+        fingerprint.claim(connection)
+        if fingerprint.freshness(connection) == "stale":
+            print("The sessions were built by older logic: run ops-rebuild-projections.", file=sys.stderr)
+    database.dispose()
+
+
+@contextmanager
+def writing() -> Iterator[tuple[Connection, Settings]]:
+    """A write transaction on the prepared database, and the settings that name it."""
+    settings = load()
+    prepare(settings)
+    database = Database(settings.database_url)
+    try:
+        with database.write() as connection:
+            yield connection, settings
+    finally:
+        database.dispose()
