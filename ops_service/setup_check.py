@@ -15,11 +15,11 @@ MIGRATE = "The database's schema is not current: run `ops-service migrate`."
 
 
 def findings(settings: Settings) -> list[str]:
-    """Everything found wrong; empty when all is well."""
+    """Everything found wrong; empty when all is well. Raises DatabaseMisconfigured."""
     found = []
     if not settings.webhook_secrets:
         found.append("OPS_WEBHOOK_SECRETS is empty: no webhook can be accepted. Set vm112-portal=whsec_….")
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, must_exist=True)
     try:
         with database.read() as connection:
             found += _database_findings(connection)

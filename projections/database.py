@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from projections.database_errors import AlreadyRunning as AlreadyRunning
 from projections.database_errors import DatabaseMisconfigured as DatabaseMisconfigured
 from projections.database_errors import DatabaseUnavailable as DatabaseUnavailable
-from projections.sqlite_file import require_sqlite_file, require_writable
+from projections.sqlite_file import require_sqlite_file, require_usable
 
 WRITE_LOCK: Final = 0x6F70735F77726974
 """Key of PostgreSQL's advisory write lock: "ops_writ" in ASCII."""
@@ -68,11 +68,15 @@ _PASSING_STATES: Final = {
 class Database:
     """One database: `read()` for snapshots, `write()` for changes."""
 
-    def __init__(self, url: str) -> None:
-        """Open nothing yet. Raises DatabaseMisconfigured for a URL that names no supported database."""
+    def __init__(self, url: str, *, must_exist: bool = False) -> None:
+        """Open nothing yet. Raises DatabaseMisconfigured for a URL that names no supported database.
+
+        SQLite makes a missing file, and this its folder, unless it must exist.
+        """
         self.url = parse_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
+            require_usable(Path(self.url.database or ""), must_exist=must_exist)
             self._writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE", _WRITING)
             self._reader = _sqlite_engine(self.url, "BEGIN", _READING)
             self._scanner = _sqlite_engine(self.url, "BEGIN", _SCANNING)
@@ -208,7 +212,6 @@ def _hold_advisory_lock(engine: Engine, task: str) -> Iterator[bool]:
 
 
 def _sqlite_engine(url: URL, begin: str, pragmas: Sequence[str]) -> Engine:
-    require_writable(Path(url.database or ""))
     # The driver's own implicit transactions are switched off (isolation_level None): they begin late and
     # deferred, and a deferred transaction that turns into a writer fails at once when another writes.
     engine = create_engine(

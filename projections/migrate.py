@@ -1,5 +1,6 @@
 """Bring a database's schema to the newest revision."""
 
+import sys
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -11,13 +12,20 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 def upgrade(url: str) -> None:
-    """Apply all missing migrations. Raises DatabaseUnavailable or DatabaseMisconfigured."""
+    """Apply all missing migrations, and say so when that makes a new SQLite file.
+
+    Raises DatabaseUnavailable or DatabaseMisconfigured.
+    """
     database = Database(url)
+    file = Path(database.url.database or "").absolute() if database.is_sqlite else None
+    is_new = file is not None and not file.exists()
     try:
         # One write transaction: two services starting at once migrate one after the other.
         with database.write() as connection:
             if not is_current(connection):
                 _apply(connection)
+        if is_new:
+            print(f"Made a new database: {file}", file=sys.stderr)
     finally:
         database.dispose()
 

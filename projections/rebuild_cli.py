@@ -56,14 +56,20 @@ def run(
     Exit codes: 0 done, 1 differences found or events still quarantined, 2 wrong use or set-up, 3 failed
     (nothing was changed).
     """
+    modes = {
+        "--verify": verify_only,
+        "--dry-run": dry_run,
+        "--session": session is not None,
+        "--retry-quarantined": retry_quarantined,
+        "--if-stale" if if_stale else "--keep-going": if_stale or keep_going,
+        "--fingerprint": print_fingerprint,
+    }
+    _require_one_mode([name for name, given in modes.items() if given], sample, session)
     if print_fingerprint:
         print(fingerprint.fingerprint())
         return
-    modes = (verify_only, dry_run, session is not None, retry_quarantined, if_stale or keep_going)
-    if sum(modes) > 1 or (sample and not verify_only) or session == "":
-        raise typer.BadParameter("these options do not go together, or --session is empty; see --help")
     report = Report(as_json=as_json, quiet=quiet)
-    database = Database(read(DatabaseSettings).database_url)
+    database = Database(read(DatabaseSettings).database_url, must_exist=True)
     try:
         _require_schema(database)
         if verify_only:
@@ -78,6 +84,15 @@ def run(
             _rebuild(database, report, if_stale=if_stale, keep_going=keep_going)
     finally:
         database.dispose()
+
+
+def _require_one_mode(modes: list[str], sample: int | None, session: str | None) -> None:
+    if len(modes) > 1:
+        raise typer.BadParameter(f"{modes[0]} and {modes[1]} do not go together")
+    if sample and modes != ["--verify"]:
+        raise typer.BadParameter("--sample goes with --verify only")
+    if session == "":
+        raise typer.BadParameter("--session is empty; it takes the id of a session")
 
 
 def main() -> None:

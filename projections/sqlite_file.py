@@ -9,10 +9,16 @@ from pysqlite3 import dbapi2 as sqlite
 from projections.database_errors import DatabaseMisconfigured
 
 
-def require_writable(file: Path) -> None:
-    """Make its folder if there is none. Raises DatabaseMisconfigured."""
+def require_usable(file: Path, *, must_exist: bool) -> None:
+    """Make its folder if there is none, unless the file must be there. Raises DatabaseMisconfigured."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        if not must_exist:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        elif not file.exists():
+            raise DatabaseMisconfigured(
+                f"there is no database at {file.absolute()}, which OPS_DATABASE_URL names;"
+                " `ops-service migrate` makes a new one"
+            )
         is_folder = file.is_dir()
         there = [path for path in (file.parent, file) if path.exists()]
     except OSError as error:

@@ -212,6 +212,26 @@ def test_wrong_combinations_are_exit_code_2_and_change_nothing(
     assert everything(filled) == before
 
 
+@one_database
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ("--verify --dry-run", "--verify and --dry-run do not go together"),
+        ("--session= --if-stale", "--session and --if-stale do not go together"),
+        ("--keep-going --retry-quarantined", "--retry-quarantined and --keep-going do not go together"),
+        ("--fingerprint --verify", "--verify and --fingerprint do not go together"),
+        ("--fingerprint --sample 5", "--sample goes with --verify only"),
+        ("--dry-run --sample 5", "--sample goes with --verify only"),
+        ("--session=", "--session is empty; it takes the id of a session"),
+    ],
+)
+def test_a_wrong_combination_is_named(database_url: str, arguments: str, complaint: str) -> None:
+    done = run(database_url, *arguments.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    told = " ".join(done.stderr.replace("│", " ").split())
+    assert complaint in told
+
+
 def test_the_last_verify_shows_in_readyz_and_metrics(ops: RunningOps, database_url: str) -> None:
     store(ops.database, delivery("account.created", "s1"), delivery("account.created", "s2"))
     assert ops.get("/readyz")["verified_at"] is None

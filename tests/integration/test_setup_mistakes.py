@@ -105,6 +105,8 @@ def test_without_its_tables_the_service_answers_503(database_url: str) -> None:
 
 
 def test_serving_without_migrating_says_what_is_missing(empty_database_url: str, tmp_path: Path) -> None:
+    with opened(empty_database_url) as made, made.read():
+        pass
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPS_DATABASE_URL": empty_database_url}
     arguments = ["serve", "--no-migrate", "--port", str(free_port())]
     command = [sys.executable, "-m", "ops_service", *arguments]
@@ -118,13 +120,62 @@ def test_serving_without_migrating_says_what_is_missing(empty_database_url: str,
     assert first == "The database's schema is not current: run `ops-service migrate`.\n"
 
 
+def ops_command(folder: Path, url: str, module: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """A command of ours, run in a folder."""
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OPS_DATABASE_URL": url, "TERM": "dumb"},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+REBUILD = "projections.rebuild_cli"
+
+
+@pytest.mark.parametrize(
+    ("program", "command"),
+    [
+        ("ops-rebuild-projections", (REBUILD,)),
+        ("ops-rebuild-projections", (REBUILD, "--verify")),
+        ("ops-rebuild-projections", (REBUILD, "--verify", "--sample", "5")),
+        ("ops-rebuild-projections", (REBUILD, "--dry-run")),
+        ("ops-rebuild-projections", (REBUILD, "--session", "s1")),
+        ("ops-rebuild-projections", (REBUILD, "--retry-quarantined")),
+        ("ops-rebuild-projections", (REBUILD, "--if-stale")),
+        ("ops-service", ("ops_service", "check")),
+        ("ops-service", ("ops_service", "serve", "--no-migrate", "--port", "0")),
+    ],
+)
+def test_what_only_reads_or_mends_makes_no_database(
+    program: str, command: tuple[str, ...], tmp_path: Path
+) -> None:
+    for url, file in (("sqlite:///mistyped/ops.db", "mistyped/ops.db"), ("sqlite:///no.db", "no.db")):
+        done = ops_command(tmp_path, url, *command)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == (
+            f"{program}: there is no database at {tmp_path / file}, which OPS_DATABASE_URL names;"
+            " `ops-service migrate` makes a new one\n"
+        )
+        assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["migrate", "user list", "token create --name wall"])
+def test_who_makes_a_sqlite_file_says_so_once(command: str, tmp_path: Path) -> None:
+    url = "sqlite:///var/ops.db"
+    first = ops_command(tmp_path, url, "ops_service", *command.split())
+    assert (first.returncode, first.stderr) == (0, f"Made a new database: {tmp_path / 'var/ops.db'}\n")
+    assert ops_command(tmp_path, url, "ops_service", "migrate").stderr == ""
+    checked = ops_command(tmp_path, url, "ops_service", "check")
+    assert (checked.returncode, "older logic" in checked.stdout) == (1, False)
+
+
 @pytest.mark.parametrize("port", ["-1", "65536"])
 def test_a_port_that_is_none_is_refused(port: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "ops_service", "serve", "--port", port]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-    )
+    done = ops_command(tmp_path, "sqlite:///var/ops.db", "ops_service", "serve", "--port", port)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
