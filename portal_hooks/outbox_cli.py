@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         action = actions.add_parser(name, help=text)
         action.add_argument("event_ids", nargs="*", metavar="EVENT_ID")
-        action.add_argument("--all", action="store_true", dest="is_all")
+        action.add_argument("--all", action="store_true", dest="is_all", help="every dead event")
         action.set_defaults(command=command)
     return parser
 
@@ -96,7 +96,10 @@ def _status(folder: Path, parsed: argparse.Namespace) -> int:
         return 0
     oldest = facts["oldest_emitted_at"]
     print(f"pending   {facts['pending']}" + (f", the oldest since {oldest}" if oldest else ""))
-    print(f"parked    {facts['parked']} of them, in {facts['parked_sessions']} sessions Ops stumbles over")
+    sessions = (
+        f" of them, in {facts['parked_sessions']} sessions Ops stumbles over" if facts["parked"] else ""
+    )
+    print(f"parked    {facts['parked']}{sessions}")
     print(f"dead      {facts['dead']}")
     print(f"Ops       {facts['endpoint']['condition']}" + _explanation(facts["endpoint"]))
     return 0
@@ -163,7 +166,10 @@ def _deliver(folder: Path, settings: HookSettings, deadline: float) -> None:
 
 
 def _list(folder: Path, _: argparse.Namespace) -> int:
-    for letter in DeadLetters(folder):
+    letters = list(DeadLetters(folder))
+    if not letters:
+        print("No event is dead.")
+    for letter in letters:
         event_type = letter.event.get("event_type")
         print(f"{letter.died_at}  {letter.event_id}  {event_type}  {letter.session_id}  {letter.reason}")
     return 0
@@ -173,7 +179,7 @@ def _show(folder: Path, parsed: argparse.Namespace) -> int:
     def show(letter: DeadLetter) -> None:
         print(json.dumps(asdict(letter), indent=2, ensure_ascii=False))
 
-    return _for_each(folder, parsed, show)
+    return _for_each(folder, parsed, show, "")
 
 
 def _retry(folder: Path, parsed: argparse.Namespace) -> int:
@@ -185,14 +191,18 @@ def _retry(folder: Path, parsed: argparse.Namespace) -> int:
         DeadLetters(folder).drop(letter.event_id)
 
     with contextlib.closing(spool):
-        return _for_each(folder, parsed, retry)
+        return _for_each(folder, parsed, retry, "Events that are sent again: {}.")
 
 
 def _drop(folder: Path, parsed: argparse.Namespace) -> int:
-    return _for_each(folder, parsed, lambda letter: DeadLetters(folder).drop(letter.event_id))
+    def drop(letter: DeadLetter) -> None:
+        DeadLetters(folder).drop(letter.event_id)
+
+    return _for_each(folder, parsed, drop, "Events dropped: {}.")
 
 
-def _for_each(folder: Path, parsed: argparse.Namespace, act: Callable[[DeadLetter], None]) -> int:
+def _for_each(folder: Path, parsed: argparse.Namespace, act: Callable[[DeadLetter], None], done: str) -> int:
+    """Act on each chosen letter, and then say of how many it was done."""
     letters = DeadLetters(folder)
     if parsed.is_all:
         chosen: dict[str, DeadLetter | None] = {letter.event_id: letter for letter in letters}
@@ -206,6 +216,8 @@ def _for_each(folder: Path, parsed: argparse.Namespace, act: Callable[[DeadLette
             print(f"ops-portal-outbox: no dead event has the id {event_id}", file=sys.stderr)
         else:
             act(letter)
+    if done:
+        print(done.format(sum(letter is not None for letter in chosen.values())))
     return _LEFT_BEHIND if None in chosen.values() else 0
 
 

@@ -60,12 +60,12 @@ def _bury(spool: Path, receiver: Receiver) -> list[str | None]:
 def test_status_of_an_empty_spool(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status"]) == 0
     lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
-    assert [(name, text.split()[0]) for name, text in lines] == [
-        ("pending", "0"),
-        ("parked", "0"),
-        ("dead", "0"),
-        ("Ops", "ok"),
-    ]
+    assert lines == [["pending", "0"], ["parked", "0"], ["dead", "0"], ["Ops", "ok"]]
+
+
+def test_a_list_without_dead_letters_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dead-letter", "list"]) == 0
+    assert capsys.readouterr().out == "No event is dead.\n"
 
 
 def test_status_tells_what_waits_and_why(spool: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,6 +122,8 @@ def test_parked_sessions_are_counted(
     facts = _status(capsys)
     assert (facts["pending"], facts["parked"], facts["parked_sessions"]) == (1, 1, 1)
     assert hooks.stats().pending == 1
+    assert main(["status"]) == 0
+    assert "parked    1 of them, in 1 sessions Ops stumbles over\n" in capsys.readouterr().out
     hooks.close()
 
 
@@ -137,9 +139,13 @@ def test_dead_letters_are_listed_and_shown(
     assert (shown["event"]["data"], shown["reason"]) == ({"é": 1}, "conflict: as told")
 
 
-def test_a_dead_letter_is_sent_again_with_the_same_id(spool: Path, receiver: Receiver) -> None:
+def test_a_dead_letter_is_sent_again_with_the_same_id(
+    spool: Path, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
     first, second = _bury(spool, receiver)
+    capsys.readouterr()
     assert main(["dead-letter", "retry", str(second)]) == 0
+    assert capsys.readouterr().out == "Events that are sent again: 1.\n"
     assert main(["flush"]) == 0
     assert [event["event_id"] for event in receiver.accepted][1:] == [second]
     assert main(["dead-letter", "retry", "--all"]) == 0
@@ -153,7 +159,9 @@ def test_a_dead_letter_is_dropped_only_when_named(
     first, _ = _bury(spool, receiver)
     assert main(["dead-letter", "drop"]) == 2
     assert main(["dead-letter", "drop", str(first), "unknown"]) == 1
-    assert "no dead event has the id unknown" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "no dead event has the id unknown" in told.err
+    assert told.out == "Events dropped: 1.\n"
     assert _status(capsys)["dead"] == 1
 
 
