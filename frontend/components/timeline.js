@@ -10,17 +10,17 @@ import { noteItem } from "./notes.js";
 import { payload } from "./payload.js";
 import { exactTime } from "./time.js";
 
-// Of a longer one the browser draws only what is seen.
-const LONG = 60;
+// Entries of one list: of the lists of a long history the browser draws only those that are seen.
+const PART = 50;
 
-/** The events, and what was written between them, as an ordered list in the order the operator prefers. */
+/** The events, and what was written between them, as ordered lists in the order the operator prefers. */
 export function timeline(events, notes) {
   const newestFirst = preference("order") === "newest";
-  // A key for each order: building a long list anew is cheaper than turning the standing one round.
   const entries = arrange(events, notes, newestFirst);
-  const names = ["timeline", newestFirst && "newest-first", entries.length > LONG && "long"];
-  return h("ol", { class: names.filter(Boolean).join(" "), "aria-label": t("timeline.label"), "data-key": preference("order") },
-    entries.map(entry));
+  const starts = entries.map((_, index) => index).filter((index) => index % PART === 0);
+  // A key for each order: building a long list anew is cheaper than turning the standing one round.
+  return starts.map((start) => h("ol", { class: newestFirst ? "timeline newest-first" : "timeline", "aria-label": t("timeline.label"),
+    "data-key": preference("order") + start }, entries.slice(start, start + PART).map(entry)));
 }
 
 /** Switches between oldest and newest first, and remembers it. */
