@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from projections.database import Database
+from projections.database import Database, DatabaseMisconfigured
 from projections.schema_revision import is_current
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -34,8 +34,14 @@ def _apply(connection: Connection) -> None:
     # Loaded where it has something to do: that takes a third as long as starting the service without it.
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config(_ROOT / "alembic.ini")
     config.set_main_option("script_location", str(_ROOT / "migrations"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise DatabaseMisconfigured(
+            f"the database's schema is of a newer version of Ops; run that, or put a backup back: {error}"
+        ) from None

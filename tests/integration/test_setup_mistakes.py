@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from sqlalchemy import text
 
 from ops_service.settings import load
 from portal_hooks.outbox_cli import main as outbox
@@ -171,6 +172,15 @@ def test_who_makes_a_sqlite_file_says_so_once(command: str, tmp_path: Path) -> N
     assert ops_command(tmp_path, url, "ops_service", "migrate").stderr == ""
     checked = ops_command(tmp_path, url, "ops_service", "check")
     assert (checked.returncode, "older logic" in checked.stdout) == (1, False)
+
+
+def test_a_schema_of_a_newer_version_is_told(database_url: str, tmp_path: Path) -> None:
+    with opened(database_url) as database, database.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    done = ops_command(tmp_path, database_url, "ops_service", "migrate")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "is of a newer version of Ops" in done.stderr
+    assert "'9999'" in done.stderr
 
 
 @pytest.mark.parametrize("port", ["-1", "65536"])
