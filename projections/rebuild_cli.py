@@ -1,6 +1,8 @@
 """ops-rebuild-projections: replay history into the read models, or check them against it."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Final
 
 import typer
@@ -53,8 +55,7 @@ def run(
 ) -> None:
     """Replay the event log into the read models, without stopping ingest.
 
-    Exit codes: 0 done, 1 differences found or events still quarantined, 2 wrong use or set-up, 3 failed
-    (nothing was changed).
+    Exit codes: 0 done, 1 differences or quarantined events, 2 wrong use or set-up, 3 failed, nothing changed.
     """
     modes = {
         "--verify": verify_only,
@@ -64,14 +65,12 @@ def run(
         "--if-stale" if if_stale else "--keep-going": if_stale or keep_going,
         "--fingerprint": print_fingerprint,
     }
-    _require_one_mode([name for name, given in modes.items() if given], sample, session)
+    _require_one_mode(modes, sample, session)
     if print_fingerprint:
         print(fingerprint.fingerprint())
         return
     report = Report(as_json=as_json, quiet=quiet)
-    database = Database(read(DatabaseSettings).database_url, must_exist=True)
-    try:
-        _require_schema(database)
+    with _existing_database() as database:
         if verify_only:
             _verify(database, report, sample)
         elif dry_run:
@@ -82,14 +81,13 @@ def run(
             _retry_quarantined(database, report)
         else:
             _rebuild(database, report, if_stale=if_stale, keep_going=keep_going)
-    finally:
-        database.dispose()
 
 
-def _require_one_mode(modes: list[str], sample: int | None, session: str | None) -> None:
-    if len(modes) > 1:
-        raise typer.BadParameter(f"{modes[0]} and {modes[1]} do not go together")
-    if sample and modes != ["--verify"]:
+def _require_one_mode(modes: dict[str, bool], sample: int | None, session: str | None) -> None:
+    given = [name for name, is_given in modes.items() if is_given]
+    if len(given) > 1:
+        raise typer.BadParameter(f"{given[0]} and {given[1]} do not go together")
+    if sample and given != ["--verify"]:
         raise typer.BadParameter("--sample goes with --verify only")
     if session == "":
         raise typer.BadParameter("--session is empty; it takes the id of a session")
@@ -189,12 +187,18 @@ def _named(stages: dict[str | None, int]) -> dict[str, int]:
     return {stage or "": count for stage, count in stages.items()}
 
 
-def _require_schema(database: Database) -> None:
-    with database.read() as connection:
-        if not is_current(connection):
-            raise DatabaseMisconfigured(
-                "the database's schema is not current; run `ops-service migrate` first"
-            )
+@contextmanager
+def _existing_database() -> Iterator[Database]:
+    database = Database(read(DatabaseSettings).database_url, must_exist=True)
+    try:
+        with database.read() as connection:
+            if not is_current(connection):
+                raise DatabaseMisconfigured(
+                    "the database's schema is not current; run `ops-service migrate` first"
+                )
+        yield database
+    finally:
+        database.dispose()
 
 
 def _give_up(text: str, code: int) -> None:
