@@ -13,14 +13,19 @@ import { exactTime } from "./time.js";
 // Entries of one list: of the lists of a long history the browser draws only those that are seen.
 const PART = 50;
 
+// What a thousand events have in common is made once, and one listener fills in the data of each.
+const eventOf = new WeakMap();
+let mould;
+
 /** The events, and what was written between them, as ordered lists in the order the operator prefers. */
 export function timeline(events, notes) {
   const newestFirst = preference("order") === "newest";
   const entries = arrange(events, notes, newestFirst);
+  mould = h("details", { class: "raw" }, h("summary", {}, t("timeline.data")));
   const starts = entries.map((_, index) => index).filter((index) => index % PART === 0);
   // A key for each order: building a long list anew is cheaper than turning the standing one round.
   return starts.map((start) => h("ol", { class: newestFirst ? "timeline newest-first" : "timeline", "aria-label": t("timeline.label"),
-    "data-key": preference("order") + start }, entries.slice(start, start + PART).map(entry)));
+    "data-key": preference("order") + start, onclick: fill }, entries.slice(start, start + PART).map(entry)));
 }
 
 /** Switches between oldest and newest first, and remembers it. */
@@ -101,17 +106,16 @@ function gistOf(data) {
 
 function details(event) {
   if (!event.data || Object.keys(event.data).length === 0) return null;
-  // An event never changes: what was opened stays, in the language in which it was opened.
-  const mark = `data-${event.position}-${currentLanguage()}`;
-  // No <details>: a thousand of them would take a quarter of the list's time.
-  const toggle = ({ currentTarget: button }) => {
-    const isOpen = button.nextSibling !== null;
-    button.setAttribute("aria-expanded", String(!isOpen));
-    if (isOpen) button.parentNode.replaceChildren(button);
-    else button.after(...content(event));
-  };
-  return h("div", { "data-key": mark, "data-memo": mark },
-    h("button", { type: "button", class: "disclosure", "aria-expanded": "false", onclick: toggle }, t("timeline.data")));
+  const closed = mould.cloneNode(true);
+  // An event never changes: what was filled in stays, in the language in which it was opened.
+  closed.dataset.key = closed.dataset.memo = `data-${event.position}-${currentLanguage()}`;
+  eventOf.set(closed, event);
+  return closed;
+}
+
+function fill({ target }) {
+  const opened = target.closest("details");
+  if (eventOf.has(opened) && opened.childElementCount === 1) opened.append(...content(eventOf.get(opened)));
 }
 
 function content(event) {
