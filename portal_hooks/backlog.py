@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from portal_hooks.contract import MAX_BATCH_BYTES
 from portal_hooks.dead_letters import DeadLetters
-from portal_hooks.forks import NO_FORK
+from portal_hooks.file_lock import NO_FORK
 from portal_hooks.frames import Record, encode_frame
 from portal_hooks.lanes import Lane
 from portal_hooks.spool import LANES, LaneWriter, sync_and_close

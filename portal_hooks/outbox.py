@@ -7,15 +7,14 @@ takes over. A relay that dies in between moves a row again: Ops recognises the e
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from portal_hooks.event_encoding import EncodedEvent
+from portal_hooks.file_lock import FileLock
 from portal_hooks.log_once import LogOnce
 from portal_hooks.spool import Spool
 
@@ -85,7 +84,7 @@ class Relay:
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ops-hooks-relay", daemon=True)
         self._log = LogOnce(logging.getLogger(__name__))
-        self._lock_file = -1
+        self._lock = FileLock(spool.folder / _LOCK)
 
     def start(self) -> None:
         """Begin to move rows."""
@@ -103,26 +102,14 @@ class Relay:
             except Exception as error:  # a dead thread would leave every later row where it is
                 self._log.error("relay", "events cannot be moved out of %s: %r", TABLE, error)
                 self._closing.wait(AWAY_SECONDS)
-        if self._lock_file >= 0:
-            os.close(self._lock_file)
+        self._lock.release()
 
     def _move_until_closed(self, connection: Any) -> None:
         while not self._closing.is_set():
-            moved = move_rows(connection, self._spool) if self._acquire() else 0
+            moved = move_rows(connection, self._spool) if self._lock.acquire() else 0
             self._log.over("relay", "events move out of %s again", TABLE)
             if moved < RELAY_ROWS:
                 self._closing.wait(RELAY_SECONDS)
-
-    def _acquire(self) -> bool:
-        if self._lock_file < 0:
-            file = os.open(self._spool.folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(file)
-                return False
-            self._lock_file = file
-        return True
 
 
 def move_rows(connection: Any, spool: Spool) -> int:

@@ -20,7 +20,7 @@ from portal_hooks.endpoint import EndpointState, ask_to_retry
 from portal_hooks.frames import Record
 from portal_hooks.instants import format_instant
 from portal_hooks.lanes import Lane
-from portal_hooks.sender import SenderLock
+from portal_hooks.sender import sender_lock
 from portal_hooks.settings import ConfigurationError, HookSettings, read_settings
 from portal_hooks.spool import LANES, Spool
 from portal_hooks.strict_json import canonical_json
@@ -148,7 +148,7 @@ def _flush(folder: Path, parsed: argparse.Namespace) -> int:
 
 def _deliver(folder: Path, settings: HookSettings, deadline: float) -> None:
     """Until nothing waits: by ourselves, or, while a portal holds the lock, by the portal, asked to hurry."""
-    lock = SenderLock(folder)
+    lock = sender_lock(folder)
     delivery: Delivery | None = None
     try:
         while time.monotonic() < deadline:

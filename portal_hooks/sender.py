@@ -9,9 +9,7 @@ emitted stay in order.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -21,7 +19,7 @@ from typing import Final
 from portal_hooks.backlog import PARKED
 from portal_hooks.delivery import Delivery
 from portal_hooks.endpoint import Condition, EndpointState
-from portal_hooks.forks import NO_FORK
+from portal_hooks.file_lock import FileLock
 from portal_hooks.lanes import Lane, Progress
 from portal_hooks.log_once import LogOnce
 from portal_hooks.spool import SYNC_SECONDS, Spool
@@ -35,33 +33,9 @@ _FLUSH_POLL_SECONDS: Final = 0.005
 _NOT_SOON: Final = (Condition.OPEN, Condition.PAUSED, Condition.STOPPED)
 
 
-class SenderLock:
-    """The right to deliver what is in a spool folder; freed by the kernel when its holder ends."""
-
-    def __init__(self, spool_dir: Path) -> None:
-        self._path = spool_dir / LOCK
-        self._file = -1
-
-    def acquire(self) -> bool:
-        """True when it is held now. Raises OSError when the folder cannot be used."""
-        if self._file >= 0:
-            return True
-        with NO_FORK:
-            file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(file)
-                return False
-            self._file = file
-            return True
-
-    def release(self) -> None:
-        """Closing is enough; in a forked child it leaves the parent's lock alone."""
-        with NO_FORK:
-            file, self._file = self._file, -1
-            if file >= 0:
-                os.close(file)
+def sender_lock(spool_dir: Path) -> FileLock:
+    """The right to deliver what is in a spool folder."""
+    return FileLock(spool_dir / LOCK)
 
 
 class Sender:
@@ -139,7 +113,6 @@ class Sender:
 
     def after_fork(self) -> None:
         """In a forked child: no threads run here, and nothing of the parent's may be held."""
-        self._lock.release()
         if self._delivery is not None:
             self._delivery.abandon()
         self._reset()
@@ -149,7 +122,7 @@ class Sender:
         self._closing = threading.Event()
         self._wake = threading.Event()
         self._threads = []
-        self._lock = SenderLock(self._spool.folder)
+        self._lock = sender_lock(self._spool.folder)
         self._delivery: Delivery | None = None
         self._counted: dict[str, int] = {}
         self._last_error: str | None = None

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from portal_hooks.forks import NO_FORK
+from portal_hooks.file_lock import NO_FORK
 from portal_hooks.frames import Record, encode_frame
 
 LANES: Final = "lanes"

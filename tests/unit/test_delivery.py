@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from portal_hooks.endpoint import TRIPS_AFTER, Condition
-from portal_hooks.sender import SenderLock
+from portal_hooks.sender import sender_lock
 from tests.servers.process import free_port
 from tests.servers.webhook_receiver import Answer, Receiver
 from tests.unit.stepped_portal import HOUR, SteppedPortal, ids_of
@@ -115,7 +115,7 @@ def test_order_per_session_survives_failures_restarts_and_poison(
 
 
 def test_only_one_process_at_a_time_may_send(tmp_path: Path) -> None:
-    first, second = SenderLock(tmp_path), SenderLock(tmp_path)
+    first, second = sender_lock(tmp_path), sender_lock(tmp_path)
     assert first.acquire()
     assert first.acquire()
     assert not second.acquire()

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from portal_hooks.backlog import Backlog
+from portal_hooks.file_lock import FileLock
 from portal_hooks.lanes import Lane
-from portal_hooks.sender import SenderLock
+from portal_hooks.sender import sender_lock
 from portal_hooks.spool import LANES, Spool
 
 # Python 3.12 warns of any fork beside threads; a portal's server forks all the same.
@@ -41,8 +42,8 @@ def in_between(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
             time.sleep(HESITATION)
         close(file)
 
-    monkeypatch.setattr("portal_hooks.sender.fcntl.flock", lock_and_hesitate)
-    monkeypatch.setattr("portal_hooks.sender.os.close", hesitate_and_close)
+    monkeypatch.setattr("portal_hooks.file_lock.fcntl.flock", lock_and_hesitate)
+    monkeypatch.setattr("portal_hooks.file_lock.os.close", hesitate_and_close)
     yield reached
     monkeypatch.undo()
 
@@ -72,26 +73,34 @@ def _forked_while(
 
 
 def _is_free(spool_dir: Path) -> bool:
-    lock = SenderLock(spool_dir)
+    lock = sender_lock(spool_dir)
     is_free = lock.acquire()
     lock.release()
     return is_free
 
 
 def test_while_the_right_to_send_is_taken(tmp_path: Path, in_between: threading.Event) -> None:
-    lock = SenderLock(tmp_path)
-    with _forked_while(lock.acquire, in_between, lock.release):
+    lock = sender_lock(tmp_path)
+    with _forked_while(lock.acquire, in_between, lambda: None):
         assert lock.acquire()
         lock.release()
         assert _is_free(tmp_path)
 
 
 def test_while_the_right_to_send_is_given_up(tmp_path: Path, in_between: threading.Event) -> None:
-    lock = SenderLock(tmp_path)
+    lock = sender_lock(tmp_path)
     assert lock.acquire()
     in_between.clear()
-    with _forked_while(lock.release, in_between, lock.release):
+    with _forked_while(lock.release, in_between, lambda: None):
         assert _is_free(tmp_path)
+
+
+def test_while_a_lock_is_held(tmp_path: Path, in_between: threading.Event) -> None:
+    """Whose lock it is, the relay's too, need not be told of the fork."""
+    lock = FileLock(tmp_path / "relay.lock")
+    with _forked_while(lock.acquire, in_between, lambda: None):
+        lock.release()
+        assert FileLock(tmp_path / "relay.lock").acquire()
 
 
 def test_while_a_lane_is_begun(tmp_path: Path, in_between: threading.Event) -> None:

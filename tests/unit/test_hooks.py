@@ -19,7 +19,7 @@ import pytest
 from portal_hooks import ConfigurationError, OnboardHooks, contract
 from portal_hooks.endpoint import Pace
 from portal_hooks.lanes import Lane
-from portal_hooks.sender import SenderLock
+from portal_hooks.sender import sender_lock
 from portal_hooks.settings import HookSettings
 from portal_hooks.signing import parse_secret
 from tests.servers.process import free_port
@@ -327,10 +327,10 @@ def test_a_forked_child_holds_nothing_of_its_parents(
     os.close(is_up)
     parent_lane = Lane(own[0])
     hooks.close()
-    sender_lock = SenderLock(tmp_path)
-    is_free = sender_lock.acquire()
+    lock = sender_lock(tmp_path)
+    is_free = lock.acquire()
     is_orphan = parent_lane.is_orphan()
-    sender_lock.release()
+    lock.release()
     parent_lane.close()
     os.write(write_end, b".")
     status = os.waitpid(child, 0)[1]
