@@ -205,10 +205,13 @@ def test_ctrl_c_ends_a_flush_in_one_line(spool: Path, receiver: Receiver) -> Non
         assert process.stderr
         assert "does not take events" in process.stderr.readline()
         # Python loses an interruption that falls into a finaliser: one presses again.
+        presses = 0
         while process.poll() is None:
+            presses += 1
             process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(5)
         rest = process.stderr.read()
     assert process.returncode == 130
-    assert rest.endswith("ops-portal-outbox: interrupted; what waits stays on disk\n")
+    line = "ops-portal-outbox: interrupted; what waits stays on disk\n"
+    assert rest == line or (presses > 1 and rest.endswith(line))
