@@ -138,6 +138,25 @@ def test_workers_die_with_a_parent_that_is_killed(database: Database, database_u
         time.sleep(0.02)
 
 
+def test_ctrl_c_is_for_the_parent_alone(database: Database, database_url: str) -> None:
+    fill(database)
+    with subprocess.Popen(
+        [sys.executable, "-c", HELD],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "OPS_DATABASE_URL": database_url},
+        cwd=ROOT,
+        text=True,
+        start_new_session=True,  # the terminal tells all processes of the group
+    ) as parent:
+        assert parent.stdout is not None
+        worker = int(parent.stdout.readline())
+        os.killpg(parent.pid, signal.SIGINT)
+        _, said = parent.communicate(timeout=20)
+    assert said.count("Traceback") == 1
+    assert not is_running(worker)
+
+
 def is_running(pid: int) -> bool:
     """False for a zombie, too: here nobody collects orphans."""
     try:
