@@ -60,6 +60,20 @@ def test_a_session_mended_alone_has_its_ticket_mended(database: Database, harm: 
     assert differences(database) == []
 
 
+@pytest.mark.parametrize("read_at_once", [1, 7, 10_000])
+def test_all_tickets_are_mended_in_rounds_of_any_size(
+    database: Database, monkeypatch: pytest.MonkeyPatch, read_at_once: int
+) -> None:
+    monkeypatch.setattr(rebuild, "_TICKETS_READ", read_at_once)
+    monkeypatch.setattr(rebuild, "CUTOVER_SESSIONS", 2)
+    fill(database)
+    with database.write() as connection:
+        connection.execute(delete(tickets))
+    assert len(differences(database)) > 10
+    rebuild.settle_tickets(database)
+    assert differences(database) == []
+
+
 def test_a_session_the_log_does_not_know_is_said(database: Database) -> None:
     assert not rebuild.rebuild_session(database, "nobody")
 
