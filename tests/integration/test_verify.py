@@ -60,6 +60,13 @@ def test_a_session_mended_alone_has_its_ticket_mended(database: Database, harm: 
     assert differences(database) == []
 
 
+def test_a_session_mended_alone_gets_no_ticket_it_does_not_need(database: Database) -> None:
+    store(database, delivery("onboarding.started"))
+    rebuild.rebuild_session(database, "s1")
+    with database.read() as connection:
+        assert connection.execute(select(tickets)).all() == []
+
+
 @pytest.mark.parametrize("read_at_once", [1, 7, 10_000])
 def test_all_tickets_are_mended_in_rounds_of_any_size(
     database: Database, monkeypatch: pytest.MonkeyPatch, read_at_once: int
