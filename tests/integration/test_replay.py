@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -65,6 +66,13 @@ def test_rows_and_differences_are_the_same(database: Database) -> None:
     assert set(replay.replay(database, tell_who_works)).isdisjoint({os.getpid()})
 
 
+@pytest.mark.parametrize("cores", [1, None])
+def test_one_core_reads_alone(database: Database, monkeypatch: pytest.MonkeyPatch, cores: int | None) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    fill(database)
+    assert set(replay.replay(database, tell_who_works)) == {os.getpid()}
+
+
 @pytest.mark.parametrize("long_log", [0, 1_000_000], ids=["processes", "alone"])
 def test_the_collector_rests_and_is_on_again(
     database: Database, monkeypatch: pytest.MonkeyPatch, long_log: int
@@ -75,6 +83,23 @@ def test_the_collector_rests_and_is_on_again(
         next(parts)
         assert not gc.isenabled()
     assert gc.isenabled()
+
+
+def test_a_slow_asker_is_not_run_away_from(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read ahead lies in memory."""
+    ranges, begun = replay._ranges, []
+
+    def noted(database: Database, after: str) -> Iterator[SessionRange]:
+        for each in ranges(database, after):
+            begun.append(each)
+            yield each
+
+    monkeypatch.setattr(replay, "_ranges", noted)
+    fill(database)
+    with closing(replay.replay(database, tell_who_works)) as parts:
+        next(parts)
+        assert len(begun) <= 5
+        assert len(list(parts)) + 1 == len(begun) > 5
 
 
 def test_what_the_fold_raises_on_is_named_and_can_be_set_aside(database: Database) -> None:
