@@ -160,7 +160,7 @@ def test_a_torn_tail_of_a_dead_process_is_passed_over(tmp_path: Path) -> None:
     spool.close()
     whole = path.read_bytes()
     path.write_bytes(whole[:-5])
-    backlog = Backlog(tmp_path)
+    backlog = Backlog(tmp_path, 60.0)
     batch = backlog.next_batch(2e9, 10)
     assert batch is not None
     assert [record.event_id for record in batch.records] == ["e0", "e1"]
@@ -215,7 +215,7 @@ def test_a_full_spool_takes_events_again_once_some_were_delivered(tmp_path: Path
     spool = Spool(tmp_path, limit_bytes=2_000, segment_bytes=500)
     with pytest.raises(SpoolFull):
         _fill(spool, range(100))
-    backlog = Backlog(tmp_path)
+    backlog = Backlog(tmp_path, 60.0)
     batch = backlog.next_batch(2e9, 500)
     assert batch is not None
     backlog.settle(batch, [None] * len(batch.records), 2e9)
@@ -238,7 +238,7 @@ def test_events_of_several_processes_are_merged_as_they_were_emitted(tmp_path: P
     for number in range(30):
         now[0] += 0.001
         spools[number % 3].append(f"e{number}", "one-session", _body(number))
-    backlog = Backlog(tmp_path)
+    backlog = Backlog(tmp_path, 60.0)
     batch = backlog.next_batch(now[0], 20)
     assert batch is not None
     assert [record.event_id for record in batch.records] == [f"e{number}" for number in range(20)]
@@ -248,7 +248,7 @@ def test_events_of_several_processes_are_merged_as_they_were_emitted(tmp_path: P
 def test_what_is_emitted_after_a_look_began_waits_for_the_next(tmp_path: Path) -> None:
     spool = Spool(tmp_path, clock=lambda: 100.0)
     _fill(spool, range(3))
-    backlog = Backlog(tmp_path)
+    backlog = Backlog(tmp_path, 60.0)
     batch = backlog.next_batch(100.000001, 10)
     assert batch is not None
     assert len(batch.records) == 2
