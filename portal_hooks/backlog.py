@@ -123,7 +123,7 @@ class Backlog:
         return self.settle(expired, [f"too old: {reason}"] * len(expired.records), now)
 
     def park(self, batch: Batch, now: float, wait: float) -> None:
-        """Put the session of a batch of one event aside; or leave it there for longer. `wait` is in seconds."""
+        """Put the session of a batch of one event aside; or leave it there for `wait` seconds more."""
         [(record, lane, _)] = batch.entries
         if not batch.is_parked:
             self._move_aside([record])

@@ -121,8 +121,8 @@ class Delivery:
         return 0.0
 
     def _send_smaller(self, batch: Batch, answer: Answer) -> float:
-        """Halve, to find the event that Ops stumbles over, and to have it without those that are only moved aside;
-        while all is well otherwise, soon."""
+        """Halve, to find the event that Ops stumbles over, and part it from those only moved aside; while
+        all is well otherwise, soon."""
         self._limit = max(1, len(batch.entries) // 2)
         if answer.failure is Failure.REFUSED:
             self._note_alive()
