@@ -7,7 +7,7 @@ import signal
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -48,14 +48,18 @@ def _open_files() -> int:
 
 
 @contextmanager
-def _largest_file(size: int) -> Iterator[None]:
-    """The kernel cuts a write that would make a file larger: a real short write, without a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+def _limited(kind: int, limit: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(kind)
+    resource.setrlimit(kind, (limit, hard))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        resource.setrlimit(kind, (soft, hard))
+
+
+def _largest_file(size: int) -> AbstractContextManager[None]:
+    """The kernel cuts a write that would make a file larger: a real short write, without a full disk."""
+    return _limited(resource.RLIMIT_FSIZE, size)
 
 
 @given(st.lists(records, max_size=8))
@@ -198,6 +202,20 @@ def test_a_write_cut_short_is_taken_back_and_the_next_one_works(tmp_path: Path) 
     _fill(spool, range(3, 5))
     assert _ids(_lane(spool)) == ["e0", "e1", "e3", "e4"]
     assert spool.appended == 4
+
+
+@pytest.mark.parametrize("kind", [resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE])
+def test_a_lane_that_cannot_be_made_leaves_nothing_behind(tmp_path: Path, kind: int) -> None:
+    """No space for its first file, or no descriptor for its lock."""
+    spool = Spool(tmp_path)
+    before = _open_files()
+    with _limited(kind, 0):
+        for _ in range(3):
+            with pytest.raises(OSError, match=r"File too large|Too many open files"):
+                _fill(spool, range(1))
+    assert (list((tmp_path / LANES).iterdir()), _open_files()) == ([], before)
+    _fill(spool, range(1))
+    assert _ids(_lane(spool)) == ["e0"]
 
 
 def test_the_limit_counts_what_all_processes_left(tmp_path: Path) -> None:
