@@ -106,6 +106,14 @@ def test_the_new_indexes_are_used(database: Database) -> None:
     assert "ix_onboard_sessions_domain_last_event_at" in plan
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_connection_that_cut_over_is_as_any_other_afterwards(database: Database) -> None:
+    rebuild.rebuild(database, no_progress)
+    with database.write() as connection:
+        for pragma in ("legacy_alter_table", "writable_schema"):
+            assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar_one() == 0
+
+
 def test_ingest_goes_on_meanwhile_and_nothing_is_lost(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
