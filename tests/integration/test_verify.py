@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
 from projections import rebuild
 from projections.database import Database
 from projections.tables import funnel_daily, onboard_sessions, tickets
+from projections.verify import session_differences
 from tests.deliveries import delivery, session_row, session_rows, store
 from tests.rebuilds import differences, fill, no_progress
 
@@ -29,6 +30,27 @@ def test_wrong_missing_and_surplus_rows_are_found_and_mended(database: Database)
     assert any(subject.startswith("funnel_daily") and name == "failed" for subject, name in found)
     rebuild.rebuild(database, no_progress)
     assert differences(database) == []
+
+
+def test_a_missing_row_and_a_surplus_one_are_told_apart(database: Database) -> None:
+    store(database, delivery("onboarding.started", "s1"), delivery("onboarding.started", "s2"))
+    row = onboard_sessions.c
+    with database.write() as connection:
+        connection.execute(delete(onboard_sessions).where(row.session_id == "s1"))
+        ghost = session_row(database, "s2") | {"session_id": "ghost"}
+        connection.execute(onboard_sessions.insert().values(ghost))
+    assert sorted(session_differences(database, no_progress)) == [
+        ("ghost", "row", "a row", "no row"),
+        ("s1", "row", "no row", "a row"),
+    ]
+
+
+def test_of_days_alike_the_wrong_one_is_named(database: Database) -> None:
+    store(database, delivery("onboarding.started", "s1"), delivery("onboarding.started", "s2", 24 * 60))
+    with database.write() as connection:
+        first = connection.execute(select(func.min(funnel_daily.c.day))).scalar_one()
+        connection.execute(update(funnel_daily).where(funnel_daily.c.day == first).values(failed=1))
+    assert differences(database) == [(f"funnel_daily {first}", "failed")]
 
 
 def test_one_session_can_be_mended_alone(database: Database) -> None:
