@@ -8,7 +8,7 @@ from sqlalchemy import delete, func, select, update
 from projections import rebuild
 from projections.database import Database
 from projections.tables import funnel_daily, onboard_sessions, tickets
-from projections.verify import session_differences
+from projections.verify import session_differences, verify
 from tests.deliveries import delivery, session_row, session_rows, store
 from tests.rebuilds import differences, fill, no_progress
 
@@ -42,6 +42,16 @@ def test_a_missing_row_and_a_surplus_one_are_told_apart(database: Database) -> N
     assert sorted(session_differences(database, no_progress)) == [
         ("ghost", "row", "a row", "no row"),
         ("s1", "row", "no row", "a row"),
+    ]
+
+
+def test_what_a_ticket_ought_to_be_is_said(database: Database) -> None:
+    fill(database, 5)
+    with database.write() as connection:
+        connection.execute(delete(tickets).where(tickets.c.session_id.in_(["s2", "s4"])))
+    assert list(verify(database, no_progress)) == [
+        ("s2", "ticket", None, "open"),
+        ("s4", "ticket", None, "ready_for_ops"),
     ]
 
 
