@@ -14,12 +14,11 @@ from typing import Any, Final
 from pysqlite3 import dbapi2 as sqlite
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from projections.database_errors import AlreadyRunning as AlreadyRunning
 from projections.database_errors import DatabaseMisconfigured as DatabaseMisconfigured
 from projections.database_errors import DatabaseUnavailable as DatabaseUnavailable
+from projections.database_errors import reason, translated
 from projections.sqlite_file import require_sqlite_file, require_usable
 
 WRITE_LOCK: Final = 0x6F70735F77726974
@@ -53,17 +52,6 @@ sqlite.register_adapter(type(None), lambda _none: None)
 sqlite.register_adapter(bytes, bytes)
 sqlite.register_adapter(bool, int)
 
-_SQLITE_PASSING: Final = (sqlite.OperationalError, sqlite.InterfaceError)
-"""What SQLAlchemy's errors of the same names wrap; they come bare from the driver's own cursor."""
-
-_PASSING_STATES: Final = {
-    "25006": "read-only transaction",
-    "42501": "insufficient privilege",
-    "42P01": "undefined table",
-    "42703": "undefined column",
-}
-"""PostgreSQL's errors of a database that is not set up (yet), which SQLite counts among the passing ones."""
-
 
 class Database:
     """One database: `read()` for snapshots, `write()` for changes."""
@@ -93,7 +81,7 @@ class Database:
 
         Raises DatabaseUnavailable.
         """
-        with _translated(), self._reader.begin() as connection:
+        with translated(), self._reader.begin() as connection:
             yield connection
 
     @contextmanager
@@ -104,7 +92,7 @@ class Database:
         take back, and keeps no copies. A disk that fails meanwhile ends the process. Raises
         DatabaseUnavailable.
         """
-        with _translated(), self._scanner.begin() as connection:
+        with translated(), self._scanner.begin() as connection:
             yield connection
 
     @contextmanager
@@ -125,7 +113,7 @@ class Database:
 
         SQLite knows one write lock. Raises DatabaseUnavailable.
         """
-        with _translated(), self._writer.begin() as connection:
+        with translated(), self._writer.begin() as connection:
             yield connection
 
     @contextmanager
@@ -134,14 +122,14 @@ class Database:
 
         Raises DatabaseUnavailable.
         """
-        with _translated():
+        with translated():
             pooled = self._reader.raw_connection()
         connection = pooled.driver_connection
         pooled.detach()
         try:
             yield connection
         except self._reader.dialect.loaded_dbapi.Error as error:
-            raise DatabaseUnavailable(_reason(error)) from error
+            raise DatabaseUnavailable(reason(error)) from error
         finally:
             pooled.close()
 
@@ -178,6 +166,9 @@ def parse_url(url: str) -> URL:
             raise DatabaseMisconfigured("the SQLite URL must name a file, such as sqlite:///var/ops.db")
         return parsed.set(drivername="sqlite+pysqlite")
     if backend in ("postgresql", "postgres"):
+        if "@" in (parsed.host or ""):
+            # What the rest of the password is taken for would be told as the server's name.
+            raise DatabaseMisconfigured("OPS_DATABASE_URL: write an @ in the password as %40")
         return parsed.set(drivername="postgresql+psycopg")
     raise DatabaseMisconfigured(
         f"OPS_DATABASE_URL: {backend} is not supported; use sqlite:///… or postgresql://…"
@@ -198,7 +189,7 @@ def _hold_file(engine: Engine, task: str) -> Iterator[bool]:
 @contextmanager
 def _hold_advisory_lock(engine: Engine, task: str) -> Iterator[bool]:
     with (
-        _translated(),
+        translated(),
         engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
     ):
         query = text("SELECT pg_try_advisory_lock(hashtext(:task))")
@@ -278,21 +269,3 @@ def _postgresql_engine(url: URL) -> Engine:
             "options": f"-c lock_timeout={BUSY_TIMEOUT_MS}",
         },
     )
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn the drivers' passing failures into DatabaseUnavailable; real faults stay what they are."""
-    try:
-        yield
-    except (OperationalError, InterfaceError, PoolTimeout, *_SQLITE_PASSING) as error:
-        raise DatabaseUnavailable(_reason(error)) from error
-    except DBAPIError as error:
-        if not (error.connection_invalidated or getattr(error.orig, "sqlstate", "") in _PASSING_STATES):
-            raise
-        raise DatabaseUnavailable(_reason(error)) from error
-
-
-def _reason(error: Exception) -> str:
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-    return str(cause).splitlines()[0] if str(cause) else type(cause).__name__
