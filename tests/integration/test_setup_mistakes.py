@@ -137,7 +137,10 @@ def test_serving_without_migrating_says_what_is_missing(empty_database_url: str,
         assert process.stderr
         first = process.stderr.readline()
         process.terminate()
-        process.communicate()
+        try:
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
     assert first == "The database's schema is not current: run `ops-service migrate`.\n"
 
 
