@@ -31,14 +31,14 @@ def serve(
     ] = True,
 ) -> None:
     """Run the service."""
-    # uvicorn raises the signal again after an orderly stop; that is no failure. While the app is loaded, an
-    # exception would be lost where the signal comes during a finalizer.
-    signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(0))
     settings = load()
     if migrate_first:
         prepare(settings)
     elif setup_check.MIGRATE in setup_check.findings(settings):
         print(setup_check.MIGRATE, file=sys.stderr)
+    # uvicorn raises the signal again after an orderly stop; that is no failure. Before the start there is
+    # nothing to end. An exception would not do: where Python compiles or collects, a handler's is lost.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(0))
     with server.counting_together(workers):
         uvicorn.run(
             "ops_service.app:create_app",

@@ -23,6 +23,5 @@ def decode(cursor: str, *kinds: type) -> list[Any]:
     except (binascii.Error, ValueError):
         values = None
     if not isinstance(values, list) or [type(value) for value in values] != list(kinds):
-        error = FieldError("/query/cursor", "is no cursor of this list")
-        raise Problem(422, "The request has wrong parameters or fields.", errors=[error])
+        raise Problem.wrong(FieldError("/query/cursor", "is no cursor of this list"))
     return values

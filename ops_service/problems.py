@@ -47,6 +47,11 @@ class Problem(Exception):
         """422 with all wrong fields."""
         return cls(422, "The event has wrong fields.", errors=error.errors)
 
+    @classmethod
+    def wrong(cls, *errors: FieldError, **extra: Any) -> "Problem":
+        """422 for parameters, or for fields of a body."""
+        return cls(422, "The request has wrong parameters or fields.", errors=list(errors), **extra)
+
 
 class FieldErrorBody(BaseModel):
     """One wrong field."""
@@ -120,8 +125,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _parameters(_request: Request, error: RequestValidationError) -> JSONResponse:
-        errors = [FieldError(_pointer(item["loc"]), item["msg"]) for item in error.errors()]
-        return render(Problem(422, "The request has wrong parameters or fields.", errors=errors))
+        return render(Problem.wrong(*map(_field_error, error.errors())))
 
     @app.exception_handler(DatabaseUnavailable)
     async def _database(_request: Request, error: DatabaseUnavailable) -> JSONResponse:
@@ -146,5 +150,6 @@ def _describe(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]  # the documented way
 
 
-def _pointer(location: tuple[int | str, ...]) -> str:
-    return "/" + "/".join(str(part) for part in location if part != "body")
+def _field_error(found: Mapping[str, Any]) -> FieldError:
+    pointer = "/" + "/".join(str(part) for part in found["loc"] if part != "body")
+    return FieldError(pointer, found["msg"].removeprefix("Value error, "))

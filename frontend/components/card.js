@@ -30,7 +30,7 @@ export function trouble(resource) {
   const { error, loadedAt } = resource;
   return h("div", { class: "trouble", role: "group", "aria-label": t("error.label") },
     h("p", {}, h("strong", {}, headline(error)), " ", detail(error)),
-    h("ul", {}, error.errors.map((one) => h("li", {}, h("code", {}, one.pointer), " ", one.detail))),
+    h("ul", {}, fieldsTold(error).map((text) => h("li", {}, text))),
     loadedAt === null ? null : h("p", { class: "muted" }, t("error.kept", { time: clock(loadedAt), age: ago(loadedAt) })),
     error.requestId ? h("p", { class: "muted" }, t("error.request", { id: error.requestId })) : null,
     h("button", { type: "button", onclick: () => resource.refresh() }, t("error.retry")));
@@ -44,8 +44,17 @@ export function headline(error) {
 
 /** The whole refusal as one text, for the line below a form. */
 export function explainRefusal(error) {
-  const fields = error.code ? [] : error.errors.map(({ pointer, detail }) => `${pointer}: ${detail}`);
-  return [headline(error), detail(error), ...fields].filter((part) => part !== "").join(" ");
+  return [headline(error), detail(error), ...fieldsTold(error)].filter((part) => part !== "").join(" ");
+}
+
+// Each wrong field once. What a hand can get wrong has its rule in the catalog; of the rest the service tells.
+function fieldsTold({ code, errors }) {
+  const told = errors.map(({ pointer, detail }) => {
+    const field = pointer.match(/[a-z]*(?=[/0-9]*$)/)[0];
+    const rule = name("rule", field);
+    return rule === field ? `${pointer}: ${detail}` : rule;
+  });
+  return code ? [] : [...new Set(told)];
 }
 
 // The service speaks English: beside a headline that says enough, only those who read English get its words.

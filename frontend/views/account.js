@@ -50,6 +50,5 @@ function passwordCard(state, onsubmit) {
 }
 
 function refusal(error) {
-  if (error.errors.some(({ pointer }) => pointer === "/current")) return t("account.wrong");
   return error.status === 429 ? t("sign-in.wait", { n: error.retryAfter }) : explainRefusal(error);
 }

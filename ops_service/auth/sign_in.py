@@ -60,8 +60,7 @@ def change_password(database: Database, who: Principal, current: str, new: str, 
     if user is None or not passwords.is_right(user.password_hash, current):
         with database.write() as connection:
             audit.record(connection, who, "password_refused", f"user {who.name}")
-        error = FieldError("/current", "is not your present password")
-        raise Problem(422, "The request has wrong parameters or fields.", errors=[error])
+        raise Problem.wrong(FieldError("/current", "is not your present password"))
     password_hash = _hash_of_new(new, who.name)
     with database.write() as connection:
         throttle.give_back(connection, subjects)
@@ -75,8 +74,7 @@ def by_link(database: Database, secret: str, name: str | None, password: str, vi
         target = _target(connection, secret, visitor.now)
     chosen = target.name or name
     if chosen is None:
-        error = FieldError("/name", "the first operator chooses a name")
-        raise Problem(422, "The request has wrong parameters or fields.", errors=[error])
+        raise Problem.wrong(FieldError("/name", "the first operator chooses a name"))
     password_hash = _hash_of_new(password, chosen)
     with database.write() as connection:
         target = _target(connection, secret, visitor.now)
@@ -145,7 +143,5 @@ def _first_operator(connection: Connection, name: str, visitor: Visitor) -> Row[
 
 def _hash_of_new(password: str, name: str) -> str:
     if name in password.lower() and len(password) < len(name) + passwords.MIN_LENGTH:
-        error = FieldError("/password", "must not be made of the name")
-        wrong = "The request has wrong parameters or fields."
-        raise Problem(422, wrong, errors=[error], code="password_of_name")
+        raise Problem.wrong(FieldError("/password", "must not be made of the name"), code="password_of_name")
     return passwords.hash_password(password)

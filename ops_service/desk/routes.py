@@ -101,8 +101,9 @@ def change_ticket(
             raise Problem(412, "The ticket was changed meanwhile; read it again and repeat the change.")
         wanted = _wanted(changes)
         if READY_TAG in wanted.get("tags", ()) and not ticket.row.ready_for_ops:
-            error = FieldError("/tags", f"{READY_TAG} comes with the session's completion, not by hand")
-            raise Problem(422, "The request has wrong parameters or fields.", errors=[error])
+            raise Problem.wrong(
+                FieldError("/tags", f"{READY_TAG} comes with the session's completion, not by hand")
+            )
         made = queries.change(connection, ticket, wanted, editor.name, now_instant())
         if made:
             audit.record(connection, editor, "ticket_changed", f"ticket {ticket_id}", "; ".join(made))

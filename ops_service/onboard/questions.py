@@ -8,8 +8,9 @@ from sqlalchemy import Connection
 
 from ops_service.onboard import answers, funnel, past, queries
 from ops_service.onboard.queries import Filters, Place, SessionRow
-from ops_service.onboard.windows import MAX_HOURS, Instant, Since, Until, Window, window, wrong
-from portal_hooks.contract import normalise_domain
+from ops_service.onboard.windows import MAX_HOURS, Instant, Since, Until, Window, window
+from ops_service.problems import Problem
+from portal_hooks.contract import FieldError, normalise_domain
 from portal_hooks.instants import HOUR, MINUTE, now_instant
 from projections import log
 from projections.onboarding import Session
@@ -114,7 +115,7 @@ def sessions_question(
 ) -> SessionsQuestion:
     """The filters asked for. Raises Problem 422."""
     if as_of is not None and since is None:
-        raise wrong("/query/since", "is needed with as_of")
+        raise Problem.wrong(FieldError("/query/since", "is needed with as_of"))
     known_as = (normalise_domain(domain) or domain) if domain else None
     filters = Filters(
         stage,

@@ -44,12 +44,7 @@ def window(hours: float | None, since: int | None, until: int | None, now: int) 
         end = now if until is None else until
         return Window(max(EARLIEST, end - int((hours or 48) * HOUR)), until)
     if hours is not None:
-        raise wrong("/query/hours", "give either hours or since")
+        raise Problem.wrong(FieldError("/query/hours", "give either hours or since"))
     if until is not None and until <= since:
-        raise wrong("/query/until", "must be later than since")
+        raise Problem.wrong(FieldError("/query/until", "must be later than since"))
     return Window(since, until)
-
-
-def wrong(pointer: str, detail: str) -> Problem:
-    """422 for one parameter."""
-    return Problem(422, "The request has wrong parameters or fields.", errors=[FieldError(pointer, detail)])

@@ -77,7 +77,7 @@ def test_the_funnel_as_of_a_past_instant_and_its_lists(desk: Page, ops: RunningO
 def test_a_window_that_makes_no_sense_is_refused_in_its_place(desk: Page, page_complaints: list[str]) -> None:
     desk.get_by_role("button", name="Pause").click()
     go(desk, "#/?" + urlencode({"since": instant(1), "until": instant(5)}))
-    expect(desk.locator("#funnel .trouble")).to_contain_text("must be later than since")
+    expect(desk.locator("#funnel .trouble")).to_contain_text("The end must be later than the beginning.")
     expect(desk.locator("#funnel .trouble")).to_contain_text(re.compile("Request [0-9a-f]{16}"))
     expect(desk.locator("#health .facts")).to_be_visible()
     assert all("422" in complaint for complaint in page_complaints)

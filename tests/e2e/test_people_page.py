@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from ops_service.auth import links
-from tests.e2e.desk_views import use_language
+from tests.e2e.desk_views import go, use_language
 from tests.people import PASSWORD, add_user
 from tests.running_ops import RunningOps, event
 
@@ -171,6 +171,28 @@ def test_a_name_that_is_taken_is_refused_in_the_operators_language(
         name.press("Enter")
         expect(admin.locator(card).locator(".message")).to_have_text("Este nome já existe.")
     expect_complaints(page_complaints, "409")
+
+
+def test_a_field_s_rule_is_told_in_the_operators_language(
+    ops: RunningOps, admin: Page, page_complaints: list[str]
+) -> None:
+    assert ops.send(event("onboarding.failed", "broken")).status_code == 201
+    use_language(admin, "pt")
+    admin.get_by_role("link", name="Pessoas").click()
+    name = admin.locator("#users").get_by_label("Nome")
+    name.fill("Rui Alves")
+    name.press("Enter")
+    expect(admin.locator("#users .message")).to_have_text(
+        "O serviço não aceita isto. Os nomes são de a-z, 0-9, . _ @ e -."
+    )
+    go(admin, "#/tickets/1")
+    tags = admin.get_by_label("Etiquetas")
+    tags.fill("Olá, DNS")
+    tags.press("Enter")
+    expect(admin.locator(".ticket-form [role=status]")).to_have_text(
+        "O serviço não aceita isto. No máximo 20 etiquetas de a-z, 0-9, _ e -. ready_for_ops vem por si."
+    )
+    expect_complaints(page_complaints, "422")
 
 
 def test_a_password_made_of_the_name_is_refused_in_the_operators_language(
