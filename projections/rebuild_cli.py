@@ -19,6 +19,7 @@ from projections.verify import StageCounts, session_differences, verify, verify_
 EXIT_DIFFERENCES: Final = 1
 EXIT_UNUSABLE: Final = 2
 EXIT_FAILED: Final = 3
+EXIT_INTERRUPTED: Final = 130
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -103,6 +104,8 @@ def main() -> None:
         _give_up(f"the database cannot be used right now: {error}", EXIT_FAILED)
     except (rebuild.RebuildFailed, WorkerLost) as error:
         _give_up(f"{error}. The rows are as they were.", EXIT_FAILED)
+    except KeyboardInterrupt:  # before the command begins; then it is Typer's, which does the same
+        sys.exit(EXIT_INTERRUPTED)
 
 
 def _rebuild(database: Database, report: Report, *, if_stale: bool, keep_going: bool) -> None:
