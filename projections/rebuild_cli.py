@@ -9,6 +9,7 @@ import typer
 
 from projections import fingerprint, rebuild
 from projections.database import AlreadyRunning, Database, DatabaseMisconfigured, DatabaseUnavailable
+from projections.quarantine import describe
 from projections.quarantine_retry import retry_quarantined
 from projections.rebuild_report import Report
 from projections.replay import WorkerLost
@@ -144,7 +145,7 @@ def _rebuild_session(database: Database, report: Report, session_id: str) -> Non
 def _retry_quarantined(database: Database, report: Report) -> None:
     retried, failures = retry_quarantined(database)
     for failure in failures:
-        print(rebuild.describe(failure), file=sys.stderr)
+        print(describe(failure), file=sys.stderr)
     report.result(
         f"Folded {retried:,} sessions again; {len(failures):,} events are still quarantined.",
         result="retried",
