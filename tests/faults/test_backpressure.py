@@ -84,13 +84,12 @@ def test_refusals_that_cannot_be_kept_stop_no_reads_and_shall_come_again(databas
 
 def test_a_process_whose_threads_all_wait_is_still_known_to_be_alive(database_url: str) -> None:
     """Whoever watches it would end it otherwise, and with it all that waits."""
-    with running_ops(database_url) as ops, ThreadPoolExecutor(REFUSED) as pool:
-        with ops.database.write():
-            users = [{"name": f"user{number}"} for number in range(REFUSED)]
-            waiting = [pool.submit(ops.http.post, "/api/v1/users", json=user) for user in users]
-            wait_for(lambda: not is_answered(ops, "/"), 4, "every thread to be waiting")
-            assert is_answered(ops, "/healthz")
-            assert not any(each.done() for each in waiting)
+    with running_ops(database_url) as ops, ThreadPoolExecutor(REFUSED) as pool, ops.database.write():
+        users = [{"name": f"user{number}"} for number in range(REFUSED)]
+        waiting = [pool.submit(ops.http.post, "/api/v1/users", json=user) for user in users]
+        wait_for(lambda: not is_answered(ops, "/"), 4, "every thread to be waiting")
+        assert is_answered(ops, "/healthz")
+        assert not any(each.done() for each in waiting)
 
 
 def test_a_full_queue_refuses_at_once_and_keeps_what_it_took(
