@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from ops_service.auth import audit, cookies, schemas, sessions, sign_in
-from ops_service.auth.guard import DatabaseOf, GuardedRoute, Now, Reader
+from ops_service.auth.guard import DatabaseOf, GuardedRoute, LifetimeOf, Now, Reader
 from ops_service.auth.principals import Principal
 from ops_service.auth.request_origin import address_of, is_from_our_page
 from ops_service.problems import Problem, responses
@@ -16,13 +16,12 @@ router = APIRouter(
 )
 
 
-def visitor_of(request: Request, now: Now) -> sign_in.Visitor:
+def visitor_of(request: Request, lifetime: LifetimeOf, now: Now) -> sign_in.Visitor:
     """Who knocks. Another site's page must not sign its visitors in here either."""
     if is_from_our_page(request) is False:
         raise Problem(403, "Only our own page may sign anybody in.")
     settings = request.app.state.settings
     audit_since = now - settings.audit_days * DAY if settings.audit_days else 0
-    lifetime = sessions.Lifetime.of(settings)
     return sign_in.Visitor(address_of(request), cookies.read(request), lifetime, now, audit_since)
 
 
