@@ -27,7 +27,7 @@ def list_users(database: DatabaseOf, _admin: Admin, lifetime: LifetimeOf, now: N
     return schemas.UserList(users=[_user_body(row, signed_in) for row in rows])
 
 
-@router.post("/users", status_code=201, responses=responses(400, 409, 413))
+@router.post("/users", status_code=201, responses=responses(400, 408, 409, 413))
 def invite_user(database: DatabaseOf, admin: Admin, now: Now, new: schemas.NewUser) -> schemas.Invitation:
     """Add a user; the answer holds the one-time link to hand over."""
     try:
@@ -38,7 +38,7 @@ def invite_user(database: DatabaseOf, admin: Admin, now: Now, new: schemas.NewUs
         raise Problem(409, f"{str(error).capitalize()}.", code="name_taken") from None
 
 
-@router.patch("/users/{user_id}", responses=responses(400, 404, 409, 413))
+@router.patch("/users/{user_id}", responses=responses(400, 404, 408, 409, 413))
 def change_user(
     database: DatabaseOf,
     admin: Admin,
@@ -88,7 +88,7 @@ def list_tokens(database: DatabaseOf, _admin: Admin) -> schemas.TokenList:
     return schemas.TokenList.model_validate({"tokens": [row._asdict() for row in rows]})
 
 
-@router.post("/tokens", status_code=201, responses=responses(400, 409, 413))
+@router.post("/tokens", status_code=201, responses=responses(400, 408, 409, 413))
 def create_token(database: DatabaseOf, admin: Admin, new: schemas.NewToken) -> schemas.CreatedToken:
     """Make an API token; it is shown this once."""
     try:

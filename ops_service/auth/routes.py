@@ -28,7 +28,7 @@ def visitor_of(request: Request, lifetime: LifetimeOf, now: Now) -> sign_in.Visi
 Visitor = Annotated[sign_in.Visitor, Depends(visitor_of)]
 
 
-@router.post("/sign-in", responses=responses(400, 401, 413, 429))
+@router.post("/sign-in", responses=responses(400, 401, 408, 413, 429))
 def post_sign_in(
     request: Request, response: Response, database: DatabaseOf, visitor: Visitor, body: schemas.SignIn
 ) -> schemas.Me:
@@ -36,7 +36,7 @@ def post_sign_in(
     return _welcome(request, response, sign_in.by_password(database, body.name, body.password, visitor))
 
 
-@router.post("/link", responses=responses(400, 410, 413))
+@router.post("/link", responses=responses(400, 408, 410, 413))
 def look_at_link(
     database: DatabaseOf, _visitor: Visitor, now: Now, body: schemas.LinkSecret
 ) -> schemas.LinkTarget:
@@ -44,7 +44,7 @@ def look_at_link(
     return schemas.LinkTarget(name=sign_in.look_at_link(database, body.link, now).name)
 
 
-@router.post("/link/redeem", responses=responses(400, 409, 410, 413))
+@router.post("/link/redeem", responses=responses(400, 408, 409, 410, 413))
 def redeem_link(
     request: Request, response: Response, database: DatabaseOf, visitor: Visitor, body: schemas.LinkRedemption
 ) -> schemas.Me:
@@ -60,7 +60,7 @@ def read_me(reader: Reader) -> schemas.Me:
     return _me(reader)
 
 
-@router.post("/password", responses=responses(400, 401, 413, 429))
+@router.post("/password", responses=responses(400, 401, 408, 413, 429))
 def change_password(
     request: Request,
     response: Response,

@@ -82,7 +82,7 @@ def read_ticket(
         return _detail(request, response, connection, ticket_id)
 
 
-@router.patch("/{ticket_id}", responses=responses(400, 404, 412, 413, 428))
+@router.patch("/{ticket_id}", responses=responses(400, 404, 408, 412, 413, 428))
 def change_ticket(
     request: Request,
     response: Response,
@@ -110,7 +110,7 @@ def change_ticket(
         return _detail(request, response, connection, ticket_id)
 
 
-@router.post("/{ticket_id}/notes", status_code=201, responses=responses(400, 404, 413))
+@router.post("/{ticket_id}/notes", status_code=201, responses=responses(400, 404, 408, 413))
 def add_note(
     database: DatabaseOf, editor: Editor, ticket_id: TicketId, note: schemas.NewNote
 ) -> schemas.NoteBody:
