@@ -1,6 +1,7 @@
 """ops-service: serve, migrate, check, tokens and users."""
 
 import asyncio
+import os
 import signal
 import sys
 from typing import Annotated
@@ -35,8 +36,9 @@ def serve(
         prepare(settings)
     elif setup_check.MIGRATE in setup_check.findings(settings):
         print(setup_check.MIGRATE, file=sys.stderr)
-    # uvicorn raises the signal again after an orderly stop; that is no failure.
-    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
+    # uvicorn raises the signal again after an orderly stop; that is no failure. Before the start there is
+    # nothing to end. An exception would not do: where Python compiles or collects, a handler's is lost.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(0))
     with server.counting_together(workers):
         uvicorn.run(
             "ops_service.app:create_app",

@@ -54,8 +54,10 @@ class Batch(NamedTuple):
 class Backlog:
     """Used by the one process that sends. Its methods raise OSError when a disk fails."""
 
-    def __init__(self, spool_dir: Path) -> None:
+    def __init__(self, spool_dir: Path, longest_wait: float) -> None:
+        """`longest_wait` bounds, in seconds, how long a parked session waits for its next attempt."""
         self._folder = spool_dir
+        self._longest_wait = longest_wait
         self._dead = DeadLetters(spool_dir)
         self._lanes: dict[str, Lane] = {}
         self._damaged_in_removed = 0
@@ -84,13 +86,13 @@ class Backlog:
             if lane.fill(1) == 0:
                 del self._parked[key]
                 lane.remove()
-            elif lane.progress.next_attempt_at <= now:
+            elif self._due(lane, now) <= now:
                 return Batch([Entry(lane.peek(), lane)], is_parked=True)
         return None
 
     def parked_wait(self, now: float) -> float | None:
         """Seconds until a parked session is due; None when none is parked."""
-        due = [lane.progress.next_attempt_at for lane in self._parked.values()]
+        due = [self._due(lane, now) for lane in self._parked.values()]
         return max(0.0, min(due) - now) if due else None
 
     def settle(self, batch: Batch, refusals: Sequence[str | None], now: float) -> int:
@@ -120,16 +122,16 @@ class Backlog:
         expired = batch._replace(entries=batch.entries[: next(fresh, len(batch.entries))])
         return self.settle(expired, [f"too old: {reason}"] * len(expired.records), now)
 
-    def park(self, batch: Batch, next_attempt_at: float) -> None:
-        """Put the session of a batch of one event aside; or leave it there for longer."""
-        record, lane, _ = batch.entries[0]
+    def park(self, batch: Batch, now: float, wait: float) -> None:
+        """Put the session of a batch of one event aside; or leave it there for `wait` seconds more."""
+        [(record, lane, _)] = batch.entries
         if not batch.is_parked:
             self._move_aside([record])
             lane.settle(parked=1)
             lane.save()
             lane = self._parked[_key(record)]
         lane.progress.failures += 1
-        lane.progress.next_attempt_at = next_attempt_at
+        lane.progress.next_attempt_at = now + min(wait, self._longest_wait)
         lane.save()
 
     def damaged_bytes(self) -> int:
@@ -144,6 +146,12 @@ class Backlog:
 
     def _all_lanes(self) -> list[Lane]:
         return [*self._lanes.values(), *self._parked.values()]
+
+    def _due(self, lane: Lane, now: float) -> float:
+        """When a parked session is tried again; a clock that was set back does not put it off for longer."""
+        progress = lane.progress
+        progress.next_attempt_at = min(progress.next_attempt_at, now + self._longest_wait)
+        return progress.next_attempt_at
 
     def _look_for_lanes(self) -> None:
         for path in _folders(self._folder / LANES):

@@ -6,7 +6,6 @@ strictly: what is accepted means the same to every JSON reader and to both datab
 
 import hashlib
 import re
-import uuid
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -78,11 +77,6 @@ class Envelope(NamedTuple):
     """The whole event as canonical JSON, unknown keys included."""
     content_hash: bytes
     """SHA-256 of the parsed content: equal for the same event in any key order, spacing or carrier."""
-
-
-def new_event_id() -> str:
-    """A fresh id, unique without coordination."""
-    return uuid.uuid4().hex
 
 
 def parse_envelope(value: object, carrier: frozenset[str] = frozenset()) -> Envelope:

@@ -40,7 +40,7 @@ class Delivery:
         self._pace = pace
         self._age_limit = age_limit
         self._clock = clock
-        self._backlog = Backlog(spool_dir)
+        self._backlog = Backlog(spool_dir, pace.longest_retry_after)
         self._endpoint = Endpoint(spool_dir, transport.fingerprint(), pace)
         self._limit = MAX_BATCH_ITEMS
         self._is_parked_turn = False
@@ -109,7 +109,7 @@ class Delivery:
             self._stop(answer)
         elif answer.failure is Failure.UNREACHABLE:
             self._back_off(answer)
-        elif len(batch.records) > 1:
+        elif len(batch.entries) > 1:
             return self._send_smaller(batch, answer)
         elif answer.failure is Failure.REFUSED:
             self._settle(batch, answer._replace(refusals=[answer.reason]))
@@ -121,7 +121,8 @@ class Delivery:
         return 0.0
 
     def _send_smaller(self, batch: Batch, answer: Answer) -> float:
-        """Halve, to find the event that Ops stumbles over; while all is well otherwise, soon."""
+        """Halve, to find the event that Ops stumbles over, and part it from those only moved aside; while
+        all is well otherwise, soon."""
         self._limit = max(1, len(batch.entries) // 2)
         if answer.failure is Failure.REFUSED:
             self._note_alive()
@@ -142,7 +143,7 @@ class Delivery:
             return
         failures = batch.entries[0].lane.progress.failures + 1 if batch.is_parked else 1
         wait = max(self._pace.backoff(failures), answer.retry_after)
-        self._backlog.park(batch, self._clock() + wait)
+        self._backlog.park(batch, self._clock(), wait)
         self._log.warn("parked", "Ops stumbles over an event, its session waits aside: %s", answer.reason)
 
     def _bury_expired(self, batch: Batch, answer: Answer) -> int:

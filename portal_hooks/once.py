@@ -17,6 +17,7 @@ from portal_hooks.settings import ConfigurationError
 
 WINDOW_SECONDS: Final = 172_800
 REDIS_KEY_PREFIX: Final = "ops:started:"
+STARTED_ID_PREFIX: Final = "started:"
 # The portal's request waits for Redis, so a Redis that does not answer may cost it this once in a pause.
 REDIS_TIMEOUT_SECONDS: Final = 0.1
 REDIS_PAUSE_SECONDS: Final = 30.0
@@ -39,11 +40,12 @@ class FirstVisits(Protocol):
 def started_event_id(session_id: str, now: float) -> str:
     """The id of the session's `onboarding.started` in the 48-hour period that `now` (Unix seconds) lies in.
 
-    Hosts or processes that could not agree on who was first emit the same id, and Ops keeps one of them.
+    Hosts or processes that could not agree on who was first each emit an event of this id, with a time of its
+    own. Ops keeps the first, and to the sender its conflict with the others is no refusal.
     """
     period = int(now // WINDOW_SECONDS)
     digest = hashlib.sha256(f"{period}:{session_id}".encode("utf-8", "surrogatepass")).hexdigest()
-    return f"started:{digest[:32]}"
+    return f"{STARTED_ID_PREFIX}{digest[:32]}"
 
 
 class FileFirstVisits:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from portal_hooks.backlog import PARKED
 from portal_hooks.dead_letters import DeadLetter, DeadLetters
 from portal_hooks.delivery import Delivery
-from portal_hooks.endpoint import EndpointState, ask_to_retry
+from portal_hooks.endpoint import Condition, EndpointState, ask_to_retry
 from portal_hooks.frames import Record
 from portal_hooks.instants import format_instant
 from portal_hooks.lanes import Lane
@@ -96,10 +96,11 @@ def _status(folder: Path, parsed: argparse.Namespace) -> int:
         return 0
     oldest = facts["oldest_emitted_at"]
     print(f"pending   {facts['pending']}" + (f", the oldest since {oldest}" if oldest else ""))
-    sessions = (
-        f" of them, in {facts['parked_sessions']} sessions Ops stumbles over" if facts["parked"] else ""
+    sessions = _counted(facts["parked_sessions"], "session")
+    print(
+        f"parked    {facts['parked']}"
+        + (f" of them, in {sessions} Ops stumbles over" if facts["parked"] else "")
     )
-    print(f"parked    {facts['parked']}{sessions}")
     print(f"dead      {facts['dead']}")
     print(f"Ops       {facts['endpoint']['condition']}" + _explanation(facts["endpoint"]))
     return 0
@@ -108,8 +109,19 @@ def _status(folder: Path, parsed: argparse.Namespace) -> int:
 def _explanation(endpoint: dict[str, Any]) -> str:
     if endpoint["reason"] is None:
         return ""
+    failures = _counted(endpoint["failures"], "failure")
+    return f" ({failures}, {_prospect(endpoint)}): {endpoint['reason']}"
+
+
+def _prospect(endpoint: dict[str, Any]) -> str:
+    if endpoint["condition"] == Condition.STOPPED:
+        return "nothing is sent until you run 'ops-portal-outbox flush' or change OPS_WEBHOOK_URL"
     wait = max(0.0, endpoint["next_attempt_at"] - time.time())
-    return f" ({endpoint['failures']} failures, next attempt in {wait:.0f} s): {endpoint['reason']}"
+    return f"next attempt in {wait:.0f} s"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _facts(folder: Path) -> dict[str, Any]:

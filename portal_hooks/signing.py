@@ -50,17 +50,12 @@ class Rejection(StrEnum):
 class SignatureRejected(Exception):
     """The delivery is not authentic. Its text is the same for every reason: it teaches a forger nothing.
 
-    `reason` is for metrics and logs. `stale` says that the timestamp is well formed but out of tolerance:
-    the answer should then carry `Date`, so that the sender can see that its clock is off.
+    `reason` is for metrics and logs.
     """
 
     def __init__(self, reason: Rejection) -> None:
         super().__init__("The webhook signature is missing, malformed, out of date or does not match.")
         self.reason = reason
-
-    @property
-    def stale(self) -> bool:
-        return self.reason is Rejection.STALE_TIMESTAMP
 
 
 class Verified(NamedTuple):

@@ -12,6 +12,7 @@ loss of power it is safe once synced: within `SYNC_SECONDS`, or before `append` 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -254,15 +255,18 @@ def _make_lane(lanes: Path) -> tuple[Path, int]:
     name = f"{os.getpid()}-{secrets.token_hex(4)}"
     hidden = lanes / f".{name}"
     hidden.mkdir(mode=0o700)
-    lock_file = os.open(hidden / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
+    with contextlib.ExitStack() as undo:
+        # Not rmtree: it needs a descriptor, and there may be none.
+        undo.callback(hidden.rmdir)
+        lock_file = os.open(hidden / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        undo.callback(os.close, lock_file)
+        undo.callback((hidden / LOCK).unlink)
+        undo.callback((hidden / PROGRESS).unlink, missing_ok=True)
         fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Its bytes are there from the start, so that progress can be kept on a full disk.
         (hidden / PROGRESS).write_bytes(b" " * PROGRESS_BYTES)
         hidden.rename(lanes / name)
-    except OSError:
-        os.close(lock_file)
-        raise
+        undo.pop_all()
     return lanes / name, lock_file
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Callable, Sequence
 from email.utils import parsedate_to_datetime
@@ -13,6 +14,7 @@ from typing import Any, Final, NamedTuple
 import httpx
 
 from portal_hooks.frames import Record
+from portal_hooks.once import STARTED_ID_PREFIX
 from portal_hooks.signing import headers_for
 
 TIMEOUT_SECONDS: Final = 5.0
@@ -22,6 +24,7 @@ MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 
 _TAKEN: Final = frozenset({"created", "duplicate"})
 _REFUSED: Final = frozenset({"conflict", "invalid"})
+_logger = logging.getLogger(__name__)
 
 
 class Failure(StrEnum):
@@ -142,6 +145,9 @@ def _read_results(content: bytes, records: Sequence[Record]) -> Answer:
 def _refusal(result: dict[str, Any], record: Record) -> str | None:
     status, event_id = result["status"], result.get("event_id")
     if status in _TAKEN and event_id == record.event_id:
+        return None
+    if status == "conflict" and event_id == record.event_id and event_id.startswith(STARTED_ID_PREFIX):
+        _logger.debug("Ops has a `started` of session %s already and keeps that", record.session_id)
         return None
     if status in _REFUSED and event_id in (record.event_id, None):
         return f"{status}: {result.get('detail', 'no detail')}"[:2000]

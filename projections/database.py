@@ -1,4 +1,4 @@
-"""Engines, pragmas, and the only place where transactions begin and commit.
+"""The only place where transactions begin and commit.
 
 `write()` admits one writer at a time on both databases: SQLite by BEGIN IMMEDIATE, PostgreSQL by an advisory
 lock that the transaction holds until it ends. So positions are taken and committed in the same order, and a
@@ -6,13 +6,13 @@ reader that has seen position N has seen everything before it (docs/decisions/00
 """
 
 import fcntl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from pysqlite3 import dbapi2 as sqlite
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -20,7 +20,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from projections.database_errors import AlreadyRunning as AlreadyRunning
 from projections.database_errors import DatabaseMisconfigured as DatabaseMisconfigured
 from projections.database_errors import DatabaseUnavailable as DatabaseUnavailable
-from projections.sqlite_file import require_sqlite_file, require_usable
+from projections.engines import READING, SCANNING, WRITING, postgresql_engine, sqlite_engine
+from projections.sqlite_file import require_usable
 
 WRITE_LOCK: Final = 0x6F70735F77726974
 """Key of PostgreSQL's advisory write lock: "ops_writ" in ASCII."""
@@ -29,29 +30,6 @@ COMMITS: Final = "ops_commits"
 """PostgreSQL's channel on which every write transaction tells that it has committed."""
 
 _BEGIN_WRITE: Final = text(f"SELECT pg_advisory_xact_lock(:key), pg_notify('{COMMITS}', '')")
-
-BUSY_TIMEOUT_MS: Final = 5_000
-
-_WRITING: Final = ("PRAGMA cache_size = -32768",)
-_READING: Final = ("PRAGMA cache_size = -32768", "PRAGMA query_only = ON")
-_SCANNING: Final = ("PRAGMA cache_size = -2048", "PRAGMA query_only = ON", f"PRAGMA mmap_size = {2**40}")
-
-# The WAL-reset bug can corrupt a database; fixed in these releases (sqlite.org/wal.html).
-_SAFE_SQLITE: Final = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
-
-_PRAGMAS: Final = {
-    "journal_mode": "wal",
-    "synchronous": 2,
-    "foreign_keys": 1,
-    "busy_timeout": BUSY_TIMEOUT_MS,
-}
-
-
-# For NULL, bytes and bool the driver looks for an adapter in several places before it binds them, which
-# costs twenty times the binding; one that is registered is found at once.
-sqlite.register_adapter(type(None), lambda _none: None)
-sqlite.register_adapter(bytes, bytes)
-sqlite.register_adapter(bool, int)
 
 _SQLITE_PASSING: Final = (sqlite.OperationalError, sqlite.InterfaceError)
 """What SQLAlchemy's errors of the same names wrap; they come bare from the driver's own cursor."""
@@ -77,12 +55,13 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
             require_usable(Path(self.url.database or ""), must_exist=must_exist)
-            self._writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE", _WRITING)
-            self._reader = _sqlite_engine(self.url, "BEGIN", _READING)
-            self._scanner = _sqlite_engine(self.url, "BEGIN", _SCANNING)
+            self._writer = sqlite_engine(self.url, "BEGIN IMMEDIATE", WRITING)
+            self._reader = sqlite_engine(self.url, "BEGIN", READING)
+            self._scanner = sqlite_engine(self.url, "BEGIN", SCANNING)
         else:
-            self._writer = _postgresql_engine(self.url)
-            self._reader = self._writer.execution_options(
+            self._writer = postgresql_engine(self.url)
+            # Of its own: readers that take all their connections shall leave the writers theirs.
+            self._reader = postgresql_engine(self.url).execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
             self._scanner = self._reader
@@ -186,7 +165,12 @@ def parse_url(url: str) -> URL:
 
 @contextmanager
 def _hold_file(engine: Engine, task: str) -> Iterator[bool]:
-    with Path(f"{engine.url.database}.{task}-lock").open("w") as file:
+    path = Path(f"{engine.url.database}.{task}-lock")
+    try:
+        file = path.open("w")
+    except OSError as error:
+        raise DatabaseMisconfigured(f"{path} cannot be opened: {error.strerror}") from None
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -209,75 +193,6 @@ def _hold_advisory_lock(engine: Engine, task: str) -> Iterator[bool]:
             # The connection goes back to the pool with its lock, else.
             if held:
                 connection.execute(text("SELECT pg_advisory_unlock(hashtext(:task))"), {"task": task})
-
-
-def _sqlite_engine(url: URL, begin: str, pragmas: Sequence[str]) -> Engine:
-    # The driver's own implicit transactions are switched off (isolation_level None): they begin late and
-    # deferred, and a deferred transaction that turns into a writer fails at once when another writes.
-    engine = create_engine(
-        url,
-        module=sqlite,
-        connect_args={
-            "isolation_level": None,
-            "check_same_thread": False,
-            "timeout": BUSY_TIMEOUT_MS / 1000,
-        },
-        pool_size=8,
-        max_overflow=8,
-        pool_timeout=10,
-    )
-    event.listen(engine, "connect", _prepare_sqlite(pragmas))
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    return engine
-
-
-def _prepare_sqlite(pragmas: Sequence[str]) -> Callable[[Any, Any], None]:
-    """Set the pragmas on each new connection; those that safety rests on are read back, for SQLite ignores
-    what it cannot do."""
-
-    def prepare(connection: Any, _record: Any) -> None:
-        _require_safe_sqlite()
-        require_sqlite_file(connection)
-        for name, wanted in _PRAGMAS.items():
-            connection.execute(f"PRAGMA {name} = {wanted}").fetchall()
-            (got,) = connection.execute(f"PRAGMA {name}").fetchone()
-            if got != wanted:
-                raise DatabaseMisconfigured(
-                    f"SQLite keeps {name} at {got} instead of {wanted}; put the database on a local disk"
-                )
-        for pragma in pragmas:
-            connection.execute(pragma).fetchall()
-
-    return prepare
-
-
-def _require_safe_sqlite() -> None:
-    version = sqlite.sqlite_version_info
-    if not any(
-        version >= fixed and (version[:2] == fixed[:2] or fixed is _SAFE_SQLITE[0]) for fixed in _SAFE_SQLITE
-    ):
-        raise DatabaseMisconfigured(
-            f"SQLite {sqlite.sqlite_version} can corrupt a WAL database; install pysqlite3 0.6.1 or later"
-        )
-
-
-def _postgresql_engine(url: URL) -> Engine:
-    return create_engine(
-        url,
-        pool_size=8,
-        max_overflow=8,
-        pool_timeout=10,
-        pool_pre_ping=True,
-        connect_args={
-            "connect_timeout": 5,
-            "application_name": "ops-service",
-            "options": f"-c lock_timeout={BUSY_TIMEOUT_MS}",
-        },
-    )
 
 
 @contextmanager

@@ -7,9 +7,9 @@ from typing import Annotated, Final
 
 import typer
 
-from portal_hooks.instants import now_instant
-from projections import fingerprint, projector, quarantine, rebuild
+from projections import fingerprint, rebuild
 from projections.database import AlreadyRunning, Database, DatabaseMisconfigured, DatabaseUnavailable
+from projections.quarantine_retry import retry_quarantined
 from projections.rebuild_report import Report
 from projections.replay import WorkerLost
 from projections.schema_revision import is_current
@@ -139,15 +139,13 @@ def _rebuild_session(database: Database, report: Report, session_id: str) -> Non
 
 
 def _retry_quarantined(database: Database, report: Report) -> None:
-    with database.write() as connection:
-        waiting = quarantine.sessions(connection)
-        failures = projector.refold(connection, waiting, now_instant())
+    retried, failures = retry_quarantined(database)
     for failure in failures:
         print(rebuild.describe(failure), file=sys.stderr)
     report.result(
-        f"Folded {len(waiting):,} sessions again; {len(failures):,} events are still quarantined.",
+        f"Folded {retried:,} sessions again; {len(failures):,} events are still quarantined.",
         result="retried",
-        sessions=len(waiting),
+        sessions=retried,
         quarantined=len(failures),
     )
     if failures:

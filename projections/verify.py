@@ -23,6 +23,9 @@ from projections.tables import onboard_sessions
 
 MISSING: Final = "no row"
 
+_TOGETHER: Final = 1_000
+"""Sessions of a sample that are read at one time."""
+
 Histories = Sequence[tuple[str, Sequence[Event]]]
 
 
@@ -66,10 +69,13 @@ def verify_sample(database: Database, size: int) -> Iterator[Difference]:
     column = onboard_sessions.c.session_id
     with database.read() as connection:
         chosen = connection.execute(select(column).order_by(func.random()).limit(size)).scalars().all()
-        found = sorted(sessions_events(connection, chosen).items())
-        stored = {key: sessions.to_row(state) for key, state in sessions.load(connection, chosen).items()}
-        out = quarantine.positions(connection)
-    yield from _compare(found, stored, out, StageCounts())
+    for start in range(0, len(chosen), _TOGETHER):
+        some = chosen[start : start + _TOGETHER]
+        with database.read() as connection:
+            found = sorted(sessions_events(connection, some).items())
+            stored = {key: sessions.to_row(state) for key, state in sessions.load(connection, some).items()}
+            out = quarantine.positions(connection)
+        yield from _compare(found, stored, out, StageCounts())
 
 
 def session_differences(

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import uvicorn
@@ -18,7 +19,6 @@ from ops_service.auth import tokens
 from ops_service.auth.principals import SCOPES
 from ops_service.server import options
 from ops_service.settings import Settings
-from portal_hooks.contract import new_event_id
 from portal_hooks.instants import format_instant, now_instant
 from portal_hooks.signing import headers_for
 from projections.database import Database
@@ -37,7 +37,7 @@ PLAIN_HTTP = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 def event(event_type: str, session_id: str, **fields: Any) -> dict[str, Any]:
     """A native envelope; the given fields replace or join the usual ones."""
     usual = {
-        "event_id": new_event_id(),
+        "event_id": uuid4().hex,
         "event_type": event_type,
         "session_id": session_id,
         "occurred_at": format_instant(now_instant()),
@@ -74,9 +74,7 @@ class RunningOps:
 
     def send_batch(self, values: list[Any], **options: Any) -> httpx.Response:
         """One signed batch."""
-        return self.send_bytes(
-            json.dumps(values).encode(), new_event_id(), path=f"{INGRESS}/batch", **options
-        )
+        return self.send_bytes(json.dumps(values).encode(), uuid4().hex, path=f"{INGRESS}/batch", **options)
 
     def send_bytes(
         self,

@@ -28,6 +28,7 @@ GROUP_SIZE = Histogram(
 STREAMS = Gauge("ops_live_streams", "Live streams that are open.", multiprocess_mode="livesum")
 
 STORED: Final = {
+    "ops_database_up": "1 when the database answers; without it none of its other gauges is there.",
     "ops_quarantined_events": "Events the fold raised on, waiting for a retry.",
     "ops_projection_verified_timestamp_seconds": "When the rows were last verified.",
     "ops_projection_verified_differences": "Differences the last verify found.",

@@ -65,16 +65,12 @@ def ready(database: DatabaseOf) -> Readiness:
 
 @router.get("/metrics", response_class=Response)
 def prometheus(database: DatabaseOf) -> Response:
-    """Counters and gauges in Prometheus' text form."""
-    with database.read() as connection:
-        stored = {
-            "ops_quarantined_events": _quarantined(connection),
-            "ops_projection_stale": int(freshness(connection) == "stale"),
-        }
-        state = fingerprint.state(connection)
-    if state and state["verified_at"] is not None:
-        stored["ops_projection_verified_timestamp_seconds"] = state["verified_at"] / SECOND
-        stored["ops_projection_verified_differences"] = state["verified_differences"]
+    """Counters and gauges in Prometheus' text form; those of the processes also without the database."""
+    try:
+        with database.read() as connection:
+            stored = _stored(connection)
+    except DatabaseUnavailable:
+        stored = {"ops_database_up": 0}
     return Response(metrics.exposition(stored), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -94,6 +90,19 @@ def _readiness(connection: Connection) -> Readiness:
         last_event_at=last,
         **({name: state[name] for name in noted} if state else {}),
     )
+
+
+def _stored(connection: Connection) -> dict[str, float]:
+    stored: dict[str, float] = {
+        "ops_database_up": 1,
+        "ops_quarantined_events": _quarantined(connection),
+        "ops_projection_stale": int(freshness(connection) == "stale"),
+    }
+    state = fingerprint.state(connection)
+    if state and state["verified_at"] is not None:
+        stored["ops_projection_verified_timestamp_seconds"] = state["verified_at"] / SECOND
+        stored["ops_projection_verified_differences"] = state["verified_differences"]
+    return stored
 
 
 def _quarantined(connection: Connection) -> int:

@@ -12,10 +12,11 @@ from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection, HTTPException, HTTPMessage
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from sqlalchemy import func, select
 
-from portal_hooks.contract import EVENT_TYPES, new_event_id
+from portal_hooks.contract import EVENT_TYPES
 from portal_hooks.signing import headers_for
 from projections.database import Database
 from projections.tables import onboard_sessions, webhook_events
@@ -117,7 +118,7 @@ class Portal(threading.Thread):
             assert self._address.hostname
             self._connection = HTTPConnection(self._address.hostname, self._address.port, timeout=60)
         content = events if self._batches else events[0]
-        webhook_id = new_event_id() if self._batches else events[0]["event_id"]
+        webhook_id = uuid4().hex if self._batches else events[0]["event_id"]
         body = json.dumps(content).encode()
         headers = {
             "Content-Type": "application/json",

@@ -80,5 +80,9 @@ def test_the_same_started_emitted_by_two_hosts_is_stored_once(ops: RunningOps, t
     assert all(host.flush(10) for host in hosts)
     assert len(ids) == 1
     assert ops.get("/api/v1/onboard/sessions/shared-session")["event_count"] == 1
+    assert [(host.stats().delivered, host.stats().refused) for host in hosts] == [(1, 0), (1, 0)]
+    assert not list(tmp_path.glob("*/dead/*"))
+    rejected = ops.get("/api/v1/rejected-deliveries")["rejected"]
+    assert [delivery["status"] for delivery in rejected] == [409]
     for host in hosts:
         host.close()

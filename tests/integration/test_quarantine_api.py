@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from projections import onboarding, rebuild
+from projections.driver_path import run_many
 from projections.onboarding import Effect, Event, Session
 from tests.rebuilds import differences, no_progress
 from tests.running_ops import RunningOps, event
@@ -144,6 +145,15 @@ def test_a_retry_of_one_session_leaves_the_others(parked: RunningOps, fold: Fail
     for unknown in ("s1", "nobody", ""):
         assert retry(parked, session_id=unknown).status_code == 404
     assert listed(parked) == [(4, "s2", "dns.applied")]
+
+
+def test_so_many_sessions_are_retried_that_no_single_query_could_name_them(ops: RunningOps) -> None:
+    many = 66_000  # PostgreSQL takes 65,535 parameters
+    rows = [(number, f"gone-{number}", "KeyError", 0) for number in range(1, many + 1)]
+    with ops.database.write() as connection:
+        run_many(connection, "INSERT INTO quarantined_events VALUES (?, ?, ?, ?)", rows)
+    assert retry(ops).json() == {"sessions": many, "still_quarantined": 0}
+    assert ops.get(QUARANTINE)["total"] == 0
 
 
 def test_nothing_to_retry_is_no_error(ops: RunningOps) -> None:

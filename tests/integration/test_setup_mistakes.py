@@ -91,17 +91,22 @@ def test_a_spool_of_another_user_is_told(open_folder: Path, capsys: pytest.Captu
         assert told == f"ops-portal-outbox: {closed} is closed to this user; run it as the portal's user\n"
 
 
-def test_without_its_tables_the_service_answers_503(database_url: str) -> None:
+def test_without_its_tables_the_service_answers_503_and_is_watched_all_the_same(database_url: str) -> None:
     with running_ops(database_url) as ops:
+        assert "ops_database_up 1.0" in ops.http.get("/metrics").text
         with ops.database.write() as connection:
             metadata.drop_all(connection)
-        answers = [ops.http.get(path) for path in ("/api/v1/onboard/funnel", "/metrics", "/readyz")]
+        scraped = ops.http.get("/metrics").raise_for_status().text
+        answers = [ops.http.get(path) for path in ("/api/v1/onboard/funnel", "/readyz")]
         answers += [
             ops.send(event("a", "s1")),
             ops.send(event("a", "s 1")),
             ops.send_batch([event("a", "s1")]),
         ]
-    assert [answer.status_code for answer in answers] == [503] * 6
+    assert [answer.status_code for answer in answers] == [503] * 5
+    assert "ops_database_up 0.0" in scraped
+    assert "ops_commit_group_events_count" in scraped
+    assert "ops_projection_stale" not in scraped
     assert {answer.headers["content-type"] for answer in answers} == {"application/problem+json"}
 
 

@@ -81,6 +81,23 @@ def test_status_tells_what_waits_and_why(spool: Path, capsys: pytest.CaptureFixt
     assert "next attempt in" in text
 
 
+def test_status_of_a_stopped_endpoint_says_what_to_do(
+    spool: Path, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _leave_behind(spool, 1)
+    receiver.answers.append(Answer(410))
+    assert main(["flush", "--timeout", "0.3"]) == 1
+    capsys.readouterr()
+    assert main(["status"]) == 0
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.startswith(
+        "Ops       stopped (1 failure, nothing is sent until you run 'ops-portal-outbox flush'"
+    )
+    assert line.endswith('HTTP 410: {"title": "as told"}')
+    assert "next attempt" not in line
+    assert main(["flush"]) == 0
+
+
 def test_flush_delivers_itself_when_no_portal_runs(
     spool: Path, receiver: Receiver, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -124,7 +141,7 @@ def test_parked_sessions_are_counted(
     assert (facts["pending"], facts["parked"], facts["parked_sessions"]) == (1, 1, 1)
     assert hooks.stats().pending == 1
     assert main(["status"]) == 0
-    assert "parked    1 of them, in 1 sessions Ops stumbles over\n" in capsys.readouterr().out
+    assert "parked    1 of them, in 1 session Ops stumbles over\n" in capsys.readouterr().out
     hooks.close()
 
 

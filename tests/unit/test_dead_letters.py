@@ -1,8 +1,11 @@
 """Events that Ops refuses or fails on, for good or for long: set apart, with the others going on."""
 
+from pathlib import Path
+
 import pytest
 
 from portal_hooks.endpoint import TRIPS_AFTER
+from portal_hooks.lanes import Lane, Progress
 from tests.servers.webhook_receiver import Answer, Receiver
 from tests.unit.stepped_portal import HOUR, SteppedPortal, ids_of, stumble
 
@@ -75,6 +78,46 @@ def test_many_poisoned_sessions_do_not_block_the_others_either(
     assert ids_of(receiver.of("healthy")) == healthy
 
 
+def test_a_session_is_parked_for_its_own_failure_not_for_one_beside_it(
+    stepped: SteppedPortal, receiver: Receiver
+) -> None:
+    """A batch holds an event that is only moved aside, and one to be sent that fails."""
+    receiver.answers.append(Answer(500, {"retry-after": "60"}))
+    stepped.emit("first")
+    stepped.drain()
+    before = _parked(stepped.folder)["first"]
+    receiver.judge = lambda _: Answer(500)
+    stepped.emit("first")
+    stepped.emit("second")
+    stepped.now += 60
+    while "second" not in _parked(stepped.folder):
+        stepped.now += stepped.delivery.step() or 0.0
+    assert _parked(stepped.folder)["first"] == before
+    assert _parked(stepped.folder)["second"].failures == 1
+
+
+def test_a_parked_session_waits_an_hour_at_most(stepped: SteppedPortal, receiver: Receiver) -> None:
+    receiver.answers.append(Answer(500, {"retry-after": str(24 * 3600)}))
+    ids = stepped.emit("s1")
+    stepped.drain()
+    stepped.run(HOUR - 1)
+    assert receiver.accepted == []
+    stepped.restart()
+    stepped.run(2)
+    assert ids_of(receiver.accepted) == ids
+
+
+def test_a_clock_set_back_puts_a_parked_session_off_by_an_hour_at_most(
+    stepped: SteppedPortal, receiver: Receiver
+) -> None:
+    receiver.answers.append(Answer(500))
+    ids = stepped.emit("s1")
+    stepped.drain()
+    stepped.now -= 24 * HOUR
+    stepped.run(HOUR + 1)
+    assert ids_of(receiver.accepted) == ids
+
+
 def test_a_poisoned_event_dies_of_age_and_its_session_goes_on(
     stepped: SteppedPortal, receiver: Receiver
 ) -> None:
@@ -115,3 +158,9 @@ def test_a_disk_that_fails_keeps_the_events(stepped: SteppedPortal, receiver: Re
     (stepped.folder / "dead").unlink()
     stepped.drain()
     assert list(stepped.dead()) == ids
+
+
+def _parked(spool: Path) -> dict[str, Progress]:
+    """Of each parked session, how its attempts went."""
+    lanes = [Lane(folder, has_writer=False) for folder in spool.glob("parked/*")]
+    return {lane.read_all()[0].session_id: lane.progress for lane in lanes}

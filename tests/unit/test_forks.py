@@ -123,7 +123,7 @@ def test_while_a_lane_is_given_up(tmp_path: Path, in_between: threading.Event) -
 
 def test_while_a_lane_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The lane's claim would stay with the child, and the lane never be removed."""
-    spool, backlog = Spool(tmp_path), Backlog(tmp_path)
+    spool, backlog = Spool(tmp_path), Backlog(tmp_path, 60.0)
     spool.append("e", "s", b"{}")
     opened, reached = os.open, threading.Event()
 

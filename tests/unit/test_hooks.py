@@ -197,6 +197,16 @@ def test_a_refused_event_does_not_hold_up_the_rest(
     assert stats.last_error == f"{status}: as told"
 
 
+@pytest.mark.parametrize(("status", "refused"), [("conflict", 0), ("invalid", 1)])
+def test_a_started_that_ops_has_already_is_no_dead_letter(
+    hooks: OnboardHooks, receiver: Receiver, status: str, refused: int
+) -> None:
+    receiver.refuse = lambda _: status
+    hooks.started("s1")
+    assert hooks.flush()
+    assert (hooks.stats().refused, hooks.stats().delivered) == (refused, 1 - refused)
+
+
 def test_events_emitted_while_ops_is_down_arrive_when_it_is_back(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

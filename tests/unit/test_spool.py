@@ -7,7 +7,7 @@ import signal
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -48,14 +48,18 @@ def _open_files() -> int:
 
 
 @contextmanager
-def _largest_file(size: int) -> Iterator[None]:
-    """The kernel cuts a write that would make a file larger: a real short write, without a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+def _limited(kind: int, limit: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(kind)
+    resource.setrlimit(kind, (limit, hard))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        resource.setrlimit(kind, (soft, hard))
+
+
+def _largest_file(size: int) -> AbstractContextManager[None]:
+    """The kernel cuts a write that would make a file larger: a real short write, without a full disk."""
+    return _limited(resource.RLIMIT_FSIZE, size)
 
 
 @given(st.lists(records, max_size=8))
@@ -160,7 +164,7 @@ def test_a_torn_tail_of_a_dead_process_is_passed_over(tmp_path: Path) -> None:
     spool.close()
     whole = path.read_bytes()
     path.write_bytes(whole[:-5])
-    backlog = Backlog(tmp_path)
+    backlog = Backlog(tmp_path, 60.0)
     batch = backlog.next_batch(2e9, 10)
     assert batch is not None
     assert [record.event_id for record in batch.records] == ["e0", "e1"]
@@ -200,6 +204,20 @@ def test_a_write_cut_short_is_taken_back_and_the_next_one_works(tmp_path: Path) 
     assert spool.appended == 4
 
 
+@pytest.mark.parametrize("kind", [resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE])
+def test_a_lane_that_cannot_be_made_leaves_nothing_behind(tmp_path: Path, kind: int) -> None:
+    """No space for its first file, or no descriptor for its lock."""
+    spool = Spool(tmp_path)
+    before = _open_files()
+    with _limited(kind, 0):
+        for _ in range(3):
+            with pytest.raises(OSError, match=r"File too large|Too many open files"):
+                _fill(spool, range(1))
+    assert (list((tmp_path / LANES).iterdir()), _open_files()) == ([], before)
+    _fill(spool, range(1))
+    assert _ids(_lane(spool)) == ["e0"]
+
+
 def test_the_limit_counts_what_all_processes_left(tmp_path: Path) -> None:
     earlier = Spool(tmp_path)
     _fill(earlier, range(10))
@@ -215,7 +233,7 @@ def test_a_full_spool_takes_events_again_once_some_were_delivered(tmp_path: Path
     spool = Spool(tmp_path, limit_bytes=2_000, segment_bytes=500)
     with pytest.raises(SpoolFull):
         _fill(spool, range(100))
-    backlog = Backlog(tmp_path)
+    backlog = Backlog(tmp_path, 60.0)
     batch = backlog.next_batch(2e9, 500)
     assert batch is not None
     backlog.settle(batch, [None] * len(batch.records), 2e9)
@@ -238,7 +256,7 @@ def test_events_of_several_processes_are_merged_as_they_were_emitted(tmp_path: P
     for number in range(30):
         now[0] += 0.001
         spools[number % 3].append(f"e{number}", "one-session", _body(number))
-    backlog = Backlog(tmp_path)
+    backlog = Backlog(tmp_path, 60.0)
     batch = backlog.next_batch(now[0], 20)
     assert batch is not None
     assert [record.event_id for record in batch.records] == [f"e{number}" for number in range(20)]
@@ -248,7 +266,7 @@ def test_events_of_several_processes_are_merged_as_they_were_emitted(tmp_path: P
 def test_what_is_emitted_after_a_look_began_waits_for_the_next(tmp_path: Path) -> None:
     spool = Spool(tmp_path, clock=lambda: 100.0)
     _fill(spool, range(3))
-    backlog = Backlog(tmp_path)
+    backlog = Backlog(tmp_path, 60.0)
     batch = backlog.next_batch(100.000001, 10)
     assert batch is not None
     assert len(batch.records) == 2
