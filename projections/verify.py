@@ -14,9 +14,9 @@ from projections.database import Database
 from projections.driver_path import driver_rows
 from projections.log import SessionRange, head, histories, sessions_events
 from projections.onboarding import Event
-from projections.quarantine import fold_tolerantly
+from projections.quarantine import describe, fold_tolerantly
 from projections.read_models import READ_MODELS
-from projections.rebuild import Progress, describe
+from projections.rebuild import Progress
 from projections.replay import replay
 from projections.sessions import Row
 from projections.tables import onboard_sessions
