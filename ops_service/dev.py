@@ -142,7 +142,7 @@ def _desk_line(ops: str) -> str:
             if links.first_operator_is_missing(connection):
                 link = links.address_of(ops, links.create(connection, None, now_instant()))
                 return f"{link}\n           (opens once, within 24 hours: choose your name and password)"
-            names = [row.name for row in users.list_all(connection, now_instant()) if row.password_hash]
+            names = [row.name for row in users.list_all(connection) if row.password_hash]
     finally:
         database.dispose()
     forgotten = f"{_given()}.venv/bin/ops-service user passwd {names[0]}"

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from projections import onboarding
+from projections import onboarding, rebuild
 from projections.driver_path import run_many
 from projections.onboarding import Effect, Event, Session
-from tests.rebuilds import differences
+from tests.rebuilds import differences, no_progress
 from tests.running_ops import RunningOps, event
 
 QUARANTINE = "/api/v1/quarantine"
@@ -102,6 +102,18 @@ def test_the_event_is_kept_and_blocks_nobody(parked: RunningOps, fold: FailingFo
     }
     assert parked.get("/readyz")["quarantined"] == 3
     assert "\nops_quarantined_events 3.0\n" in parked.http.get("/metrics").text
+
+
+def test_a_ticket_of_which_all_is_quarantined_still_tells_its_events(
+    ops: RunningOps, fold: FailingFold
+) -> None:
+    assert ops.send(event("onboarding.failed", "s1")).status_code == 201
+    fold.raises_on = ("onboarding.failed",)
+    rebuild.rebuild(ops.database, no_progress, keep_going=True)
+    [row] = ops.get("/api/v1/desk/tickets")["tickets"]
+    ticket = ops.get(f"/api/v1/desk/tickets/{row['id']}")
+    assert (ticket["session"]["event_count"], ticket["session"]["stale"]) == (0, True)
+    assert [each["effect"] for each in ticket["timeline"]["events"]] == ["quarantined"]
 
 
 def test_it_is_recognised_when_it_comes_again(parked: RunningOps) -> None:
