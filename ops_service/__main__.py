@@ -1,5 +1,18 @@
-"""`python -m ops_service` is `ops-service`."""
+"""Where `ops-service` starts; `python -m ops_service` is the same.
 
-from ops_service.cli import main
+The processes that `serve --workers` starts import this module, too: they need nothing of the command line.
+"""
 
-main()
+from portal_hooks.loading import loading
+
+
+def main() -> None:
+    """Run the command."""
+    with loading():
+        from ops_service import cli
+
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.responses import FileResponse
+from starlette.types import ASGIApp
 
 from ops_service import problems
 from ops_service.auth import people_routes
@@ -49,10 +50,18 @@ DESK_HEADERS = {
 FRONTEND = Path(__file__).resolve().parent.parent / "frontend"
 
 
+class Ops(FastAPI):
+    """Names each request before anything else: the answers to faults are made outside of all middleware."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The application, as it is served."""
+        return RequestId(super().build_middleware_stack())
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The service. Its database must be migrated already."""
     settings = settings or load()
-    app = FastAPI(
+    app = Ops(
         title="Ops onboarding desk",
         version="0.1.0",
         description="Onboarding events, the funnel they make, and the tickets that follow from them.",
@@ -68,7 +77,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.clock = now_instant
     problems.install(app)
     app.add_middleware(BodyLimit)
-    app.add_middleware(RequestId)
     app.add_middleware(IngressShortcut)
     api = (ingress, rejected_routes, onboard, trend, events, quarantine_routes, desk, export, live, health)
     for module in (*api, auth, people_routes):

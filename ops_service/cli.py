@@ -94,3 +94,5 @@ def main() -> None:
     except DatabaseUnavailable as error:
         print(f"ops-service: the database cannot be used right now: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:  # before the command begins; then it is Typer's, which does the same
+        sys.exit(130)

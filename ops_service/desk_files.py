@@ -15,6 +15,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from ops_service.joined_modules import joined
@@ -52,6 +53,9 @@ class DeskFiles(StaticFiles):
         self._headers = headers
 
     async def get_response(self, path: str, scope: Scope) -> Response:
+        # Slashes too many and dots are taken out of `path`; each file has one address.
+        if scope["path"] != f"{scope['root_path']}/{path}":
+            raise HTTPException(404)
         # Packing takes a third of a second, once; other requests go on meanwhile. What is wrong with a path
         # is answered below.
         with suppress(OSError, ValueError):

@@ -5,10 +5,13 @@ Both are kept in var/dev.env, so that the second run and the scripts find them. 
 
 import asyncio
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from sqlalchemy.engine import make_url
 
 from ops_service.auth import links, tokens, users
 from ops_service.settings import load
@@ -20,6 +23,8 @@ from projections.migrate import upgrade
 DEV_ENV: Final = Path("var/dev.env")
 SOURCE: Final = "vm112-portal"
 PORTAL_PORT: Final = "8090"
+OPS: Final = ("-m", "ops_service", "serve")
+PORTAL: Final = ("-m", "portal_hooks.reference_portal", "--host", "127.0.0.1", "--port")
 START_SECONDS: Final = 30
 STOP_SECONDS: Final = 15
 
@@ -40,13 +45,19 @@ async def run() -> int:
             file=sys.stderr,
         )
         return 2
-    children = [await _start(environment, *command) for command in _commands(environment)]
-    ends = [asyncio.create_task(child.wait()) for child in children]
+    children: list[asyncio.subprocess.Process] = []
     stop = asyncio.create_task(stopping.wait())
+    ends: list[asyncio.Task[Any]] = [stop]
     try:
-        if await _until_up(stop, ends, ops, portal):
+        # One after the other: what waits in the portal's spool finds an Ops that answers.
+        for address, command in ((ops, OPS), (portal, [*PORTAL, environment["PORTAL_PORT"]])):
+            children.append(await _start(environment, *command))
+            ends.append(asyncio.create_task(children[-1].wait()))
+            if not await _is_up(address, ends):
+                break
+        else:
             _welcome(portal, ops, _desk_line(ops))
-            await asyncio.wait([stop, *ends], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stop.cancel()
         await _stop(children)
@@ -55,10 +66,11 @@ async def run() -> int:
 
 def _environment() -> dict[str, str]:
     """The children's environment; what is set already is kept."""
+    settings = load()
     kept = _read_dev_env()
     secret = kept.get("OPS_WEBHOOK_SECRET") or generate_secret()
     environment = {
-        "OPS_PORT": "8080",
+        "OPS_PORT": str(settings.port),
         "PORTAL_PORT": PORTAL_PORT,
         "OPS_SPOOL_DIR": "var/spool",
         "OPS_WEBHOOK_SECRETS": f"{SOURCE}={secret}",
@@ -68,7 +80,7 @@ def _environment() -> dict[str, str]:
     ops = f"http://127.0.0.1:{environment['OPS_PORT']}"
     environment.setdefault("OPS_WEBHOOK_URL", f"{ops}/api/v1/webhooks/onboard")
     environment.setdefault("OPS_DESK_URL", ops)
-    environment["OPS_TOKEN"] = _token(kept.get("OPS_TOKEN", ""))
+    environment["OPS_TOKEN"] = _token(settings.database_url, kept.get("OPS_TOKEN", ""))
     DEV_ENV.parent.mkdir(exist_ok=True)
     DEV_ENV.touch(mode=0o600)
     DEV_ENV.write_text(f"OPS_WEBHOOK_SECRET={secret}\nOPS_TOKEN={environment['OPS_TOKEN']}\n")
@@ -82,27 +94,14 @@ def _read_dev_env() -> dict[str, str]:
     return {name: value for name, separator, value in pairs if separator}
 
 
-def _token(kept: str) -> str:
+def _token(database_url: str, kept: str) -> str:
     """The kept token while the database knows it, else a new one."""
-    settings = load()
-    upgrade(settings.database_url)
-    database = Database(settings.database_url)
+    upgrade(database_url)
+    database = Database(database_url)
     with database.write() as connection:
         if kept and tokens.principal_of(connection, kept):
             return kept
         return tokens.create(connection, f"make-run-{os.urandom(3).hex()}", "admin")
-
-
-def _commands(environment: dict[str, str]) -> list[tuple[str, ...]]:
-    portal = (
-        "-m",
-        "portal_hooks.reference_portal",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        environment["PORTAL_PORT"],
-    )
-    return [("-m", "ops_service", "serve"), portal]
 
 
 async def _start(environment: dict[str, str], *arguments: str) -> asyncio.subprocess.Process:
@@ -122,17 +121,16 @@ async def _answers(address: str) -> bool:
     return True
 
 
-async def _until_up(stop: asyncio.Task[bool], ends: list[asyncio.Task[int]], *addresses: str) -> bool:
-    """True when all addresses answer; False when a child ended, or it was stopped, before that."""
+async def _is_up(address: str, ends: list[asyncio.Task[Any]]) -> bool:
+    """True once the address answers; False when something ended, or all was stopped, before that."""
     deadline = asyncio.get_running_loop().time() + START_SECONDS
-    for address in addresses:
-        while not await _answers(address):
-            if stop.done() or any(end.done() for end in ends):
-                return False
-            if asyncio.get_running_loop().time() > deadline:
-                print(f"{address} did not start within {START_SECONDS} seconds.", file=sys.stderr)
-                return False
-            await asyncio.sleep(0.05)
+    while not await _answers(address):
+        if any(end.done() for end in ends):
+            return False
+        if asyncio.get_running_loop().time() > deadline:
+            print(f"{address} did not start within {START_SECONDS} seconds.", file=sys.stderr)
+            return False
+        await asyncio.sleep(0.05)
     return True
 
 
@@ -144,11 +142,19 @@ def _desk_line(ops: str) -> str:
             if links.first_operator_is_missing(connection):
                 link = links.address_of(ops, links.create(connection, None, now_instant()))
                 return f"{link}\n           (opens once, within 24 hours: choose your name and password)"
-            names = [row.name for row in users.list_all(connection, now_instant()) if row.password_hash]
+            names = [row.name for row in users.list_all(connection) if row.password_hash]
     finally:
         database.dispose()
-    forgotten = f".venv/bin/ops-service user passwd {names[0]}"
+    forgotten = f"{_given()}.venv/bin/ops-service user passwd {names[0]}"
     return f"{ops}   (sign in as {' or '.join(names[:3])}; password forgotten: {forgotten})"
+
+
+def _given() -> str:
+    """What another shell must set, for a command to find this database and this service there."""
+    given = {name: os.environ[name] for name in ("OPS_DATABASE_URL", "OPS_PORT") if name in os.environ}
+    if url := given.get("OPS_DATABASE_URL"):
+        given["OPS_DATABASE_URL"] = make_url(url).render_as_string(hide_password=True)
+    return "".join(f"{name}={shlex.quote(value)} " for name, value in given.items())
 
 
 def _welcome(portal: str, ops: str, desk: str) -> None:

@@ -12,7 +12,10 @@ HEADER: Final = b"x-request-id"
 
 
 class RequestId:
-    """Sends `X-Request-Id` with every answer and logs the id of each that is the service's fault."""
+    """Sends `X-Request-Id` with every answer, and logs the id of each that is the service's fault.
+
+    What nobody expected goes on with the id, for the log of the server.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -30,4 +33,8 @@ class RequestId:
                     logger.error("request %s was answered with %s", request_id, message["status"])
             await send(message)
 
-        await self._app(scope, receive, send_named)
+        try:
+            await self._app(scope, receive, send_named)
+        except Exception as error:
+            error.add_note(f"It was request {request_id}.")
+            raise

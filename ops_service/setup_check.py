@@ -6,7 +6,7 @@ from sqlalchemy import Connection, func, select
 
 from ops_service.auth.links import first_operator_is_missing
 from ops_service.settings import Settings
-from projections.database import Database, DatabaseUnavailable
+from projections.database import Database, DatabaseMisconfigured, DatabaseUnavailable
 from projections.fingerprint import freshness
 from projections.schema_revision import is_current
 from projections.tables import quarantined_events
@@ -23,6 +23,8 @@ def findings(settings: Settings) -> list[str]:
     try:
         with database.read() as connection:
             found += _database_findings(connection)
+    except DatabaseMisconfigured:
+        raise
     except DatabaseUnavailable as error:
         found.append(f"The database cannot be used: {error}. See OPS_DATABASE_URL.")
     finally:

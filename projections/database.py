@@ -11,15 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from pysqlite3 import dbapi2 as sqlite
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from projections.database_errors import AlreadyRunning as AlreadyRunning
 from projections.database_errors import DatabaseMisconfigured as DatabaseMisconfigured
 from projections.database_errors import DatabaseUnavailable as DatabaseUnavailable
+from projections.database_errors import reason, translated
 from projections.engines import READING, SCANNING, WRITING, postgresql_engine, sqlite_engine
 from projections.sqlite_file import require_usable
 
@@ -30,17 +28,6 @@ COMMITS: Final = "ops_commits"
 """PostgreSQL's channel on which every write transaction tells that it has committed."""
 
 _BEGIN_WRITE: Final = text(f"SELECT pg_advisory_xact_lock(:key), pg_notify('{COMMITS}', '')")
-
-_SQLITE_PASSING: Final = (sqlite.OperationalError, sqlite.InterfaceError)
-"""What SQLAlchemy's errors of the same names wrap; they come bare from the driver's own cursor."""
-
-_PASSING_STATES: Final = {
-    "25006": "read-only transaction",
-    "42501": "insufficient privilege",
-    "42P01": "undefined table",
-    "42703": "undefined column",
-}
-"""PostgreSQL's errors of a database that is not set up (yet), which SQLite counts among the passing ones."""
 
 
 class Database:
@@ -72,7 +59,7 @@ class Database:
 
         Raises DatabaseUnavailable.
         """
-        with _translated(), self._reader.begin() as connection:
+        with translated(), self._reader.begin() as connection:
             yield connection
 
     @contextmanager
@@ -83,7 +70,7 @@ class Database:
         take back, and keeps no copies. A disk that fails meanwhile ends the process. Raises
         DatabaseUnavailable.
         """
-        with _translated(), self._scanner.begin() as connection:
+        with translated(), self._scanner.begin() as connection:
             yield connection
 
     @contextmanager
@@ -104,7 +91,7 @@ class Database:
 
         SQLite knows one write lock. Raises DatabaseUnavailable.
         """
-        with _translated(), self._writer.begin() as connection:
+        with translated(), self._writer.begin() as connection:
             yield connection
 
     @contextmanager
@@ -113,14 +100,14 @@ class Database:
 
         Raises DatabaseUnavailable.
         """
-        with _translated():
+        with translated():
             pooled = self._reader.raw_connection()
         connection = pooled.driver_connection
         pooled.detach()
         try:
             yield connection
         except self._reader.dialect.loaded_dbapi.Error as error:
-            raise DatabaseUnavailable(_reason(error)) from error
+            raise DatabaseUnavailable(reason(error)) from error
         finally:
             pooled.close()
 
@@ -157,6 +144,9 @@ def parse_url(url: str) -> URL:
             raise DatabaseMisconfigured("the SQLite URL must name a file, such as sqlite:///var/ops.db")
         return parsed.set(drivername="sqlite+pysqlite")
     if backend in ("postgresql", "postgres"):
+        if "@" in (parsed.host or ""):
+            # What the rest of the password is taken for would be told as the server's name.
+            raise DatabaseMisconfigured("OPS_DATABASE_URL: write an @ in the password as %40")
         return parsed.set(drivername="postgresql+psycopg")
     raise DatabaseMisconfigured(
         f"OPS_DATABASE_URL: {backend} is not supported; use sqlite:///… or postgresql://…"
@@ -182,7 +172,7 @@ def _hold_file(engine: Engine, task: str) -> Iterator[bool]:
 @contextmanager
 def _hold_advisory_lock(engine: Engine, task: str) -> Iterator[bool]:
     with (
-        _translated(),
+        translated(),
         engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
     ):
         query = text("SELECT pg_try_advisory_lock(hashtext(:task))")
@@ -193,21 +183,3 @@ def _hold_advisory_lock(engine: Engine, task: str) -> Iterator[bool]:
             # The connection goes back to the pool with its lock, else.
             if held:
                 connection.execute(text("SELECT pg_advisory_unlock(hashtext(:task))"), {"task": task})
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn the drivers' passing failures into DatabaseUnavailable; real faults stay what they are."""
-    try:
-        yield
-    except (OperationalError, InterfaceError, PoolTimeout, *_SQLITE_PASSING) as error:
-        raise DatabaseUnavailable(_reason(error)) from error
-    except DBAPIError as error:
-        if not (error.connection_invalidated or getattr(error.orig, "sqlstate", "") in _PASSING_STATES):
-            raise
-        raise DatabaseUnavailable(_reason(error)) from error
-
-
-def _reason(error: Exception) -> str:
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-    return str(cause).splitlines()[0] if str(cause) else type(cause).__name__

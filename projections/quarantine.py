@@ -20,6 +20,15 @@ class Failure(NamedTuple):
     error: str
 
 
+def describe(failure: Failure) -> str:
+    """Which event the fold raised on, and how."""
+    event, error = failure
+    return (
+        f"the fold raised at event {event.position} ({event.event_type}, id {event.event_id})"
+        f" of session {event.session_id}: {error}"
+    )
+
+
 def fold_tolerantly(session_id: str, events: Iterable[Event]) -> tuple[Session, list[Failure]]:
     """The fold of all events that can be folded, and those that cannot."""
     good = sorted(events)

@@ -23,7 +23,7 @@ from projections.onboarding import Event, Session
 from projections.quarantine import Failure, fold_tolerantly
 from projections.read_models import READ_MODELS
 from projections.replay import replay
-from projections.sessions import Change
+from projections.sessions import Change, ReadModel
 from projections.shadow import shadow_of
 from projections.tables import onboard_sessions, quarantined_events
 
@@ -77,7 +77,7 @@ class _Fold:
     def set_aside(self, failures: Mapping[str, list[Failure]]) -> None:
         """Take note of what raised, by session."""
         if failures and not self.keep_going:
-            raise RebuildFailed(describe(next(iter(failures.values()))[0]))
+            raise RebuildFailed(quarantine.describe(next(iter(failures.values()))[0]))
         self.failures.update(failures)
 
 
@@ -118,23 +118,23 @@ def rebuild_session(database: Database, session_id: str) -> bool:
         events = sessions_events(connection, [session_id]).get(session_id, [])
         state = _Fold(keep_going=False)(session_id, events)
         projector.refold(connection, [session_id], now_instant())
-        # What follows from the row may be as wrong as the row was: no difference to it can be trusted.
         _settle(connection, [state])
-        for model in READ_MODELS:
-            connection.execute(delete(model.table))
-            rows = model.totals(onboard_sessions)
-            connection.execute(insert(model.table).from_select(model.table.columns.keys(), rows))
         fingerprint.record(connection, rebuilt_at=now_instant())  # so open desks are told
+    for model in READ_MODELS:
+        _mend(database, model)
     return bool(events)
 
 
-def describe(failure: Failure) -> str:
-    """Which event the fold raised on, and how."""
-    event, error = failure
-    return (
-        f"the fold raised at event {event.position} ({event.event_type}, id {event.event_id})"
-        f" of session {event.session_id}: {error}"
-    )
+def _mend(database: Database, model: ReadModel) -> None:
+    """What followed from a wrong row may be as wrong: look, and hold up ingest only when it is."""
+    stored, wanted = select(model.table), model.totals(onboard_sessions)
+    differences = (stored.except_(wanted), wanted.except_(stored))
+    with database.read() as connection:
+        if not any(connection.execute(rows).first() for rows in differences):
+            return
+    with database.write() as connection:
+        connection.execute(delete(model.table))
+        connection.execute(insert(model.table).from_select(model.table.columns.keys(), wanted))
 
 
 def _begin(database: Database, *, anew: bool) -> tuple[int, bool]:

@@ -7,9 +7,10 @@ from typing import Annotated, Final
 
 import typer
 
-from portal_hooks.instants import now_instant
-from projections import fingerprint, projector, quarantine, rebuild
+from projections import fingerprint, rebuild
 from projections.database import AlreadyRunning, Database, DatabaseMisconfigured, DatabaseUnavailable
+from projections.quarantine import describe
+from projections.quarantine_retry import retry_quarantined
 from projections.rebuild_report import Report
 from projections.replay import WorkerLost
 from projections.schema_revision import is_current
@@ -19,6 +20,7 @@ from projections.verify import StageCounts, session_differences, verify, verify_
 EXIT_DIFFERENCES: Final = 1
 EXIT_UNUSABLE: Final = 2
 EXIT_FAILED: Final = 3
+EXIT_INTERRUPTED: Final = 130
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -103,6 +105,8 @@ def main() -> None:
         _give_up(f"the database cannot be used right now: {error}", EXIT_FAILED)
     except (rebuild.RebuildFailed, WorkerLost) as error:
         _give_up(f"{error}. The rows are as they were.", EXIT_FAILED)
+    except KeyboardInterrupt:  # before the command begins; then it is Typer's, which does the same
+        sys.exit(EXIT_INTERRUPTED)
 
 
 def _rebuild(database: Database, report: Report, *, if_stale: bool, keep_going: bool) -> None:
@@ -139,15 +143,13 @@ def _rebuild_session(database: Database, report: Report, session_id: str) -> Non
 
 
 def _retry_quarantined(database: Database, report: Report) -> None:
-    with database.write() as connection:
-        waiting = quarantine.sessions(connection)
-        failures = projector.refold(connection, waiting, now_instant())
+    retried, failures = retry_quarantined(database)
     for failure in failures:
-        print(rebuild.describe(failure), file=sys.stderr)
+        print(describe(failure), file=sys.stderr)
     report.result(
-        f"Folded {len(waiting):,} sessions again; {len(failures):,} events are still quarantined.",
+        f"Folded {retried:,} sessions again; {len(failures):,} events are still quarantined.",
         result="retried",
-        sessions=len(waiting),
+        sessions=retried,
         quarantined=len(failures),
     )
     if failures:

@@ -4,9 +4,12 @@ The processes that help a rebuild begin by importing their parent's main module.
 the command line's libraries would cost as much as their own.
 """
 
+from portal_hooks.loading import loading
+
 
 def main() -> None:
     """Run the command."""
-    from projections import rebuild_cli
+    with loading():
+        from projections import rebuild_cli
 
     rebuild_cli.main()

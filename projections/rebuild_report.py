@@ -1,13 +1,11 @@
 """What the rebuild command says: a bar and sentences for people, JSON lines for scripts."""
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from projections import rebuild
 from projections.verify import Difference, StageCounts
@@ -23,29 +21,17 @@ class Report:
         self.quiet = quiet
         self.differences = 0
         self._started = time.monotonic()
-        self._console = Console(stderr=True, quiet=quiet, highlight=False)
 
     @contextmanager
     def progress(self) -> Iterator[rebuild.Progress]:
         """A progress callback."""
-        if self.as_json or self.quiet:
+        if self.as_json or self.quiet or not sys.stderr.isatty():
             yield self._progress_line
             return
-        columns = (
-            TextColumn("{task.description:8}"),
-            BarColumn(),
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f} events  {task.fields[rate]:>9,.0f}/s"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
-        hidden = not self._console.is_terminal
-        with Progress(*columns, console=self._console, transient=True, disable=hidden) as bar:
-            task = bar.add_task("replay", total=0, rate=0)
+        # Loading it takes as long as a small rebuild.
+        from projections.rebuild_bar import bar
 
-            def show(phase: str, done: int, total: int) -> None:
-                rate = done / max(self._elapsed(), 0.001)
-                bar.update(task, description=phase, completed=done, total=total, rate=rate)
-
+        with bar() as show:
             yield show
 
     def difference(self, difference: Difference) -> None:
@@ -74,7 +60,7 @@ class Report:
             print(f"{text} ({seconds:.1f} s)")
 
     def _progress_line(self, phase: str, done: int, total: int) -> None:
-        if not self.quiet:
+        if self.as_json and not self.quiet:
             print(json.dumps({"phase": phase, "done": done, "total": total}), flush=True)
 
     def _elapsed(self) -> float:

@@ -14,14 +14,17 @@ from projections.database import Database
 from projections.driver_path import driver_rows
 from projections.log import SessionRange, head, histories, sessions_events
 from projections.onboarding import Event
-from projections.quarantine import fold_tolerantly
+from projections.quarantine import describe, fold_tolerantly
 from projections.read_models import READ_MODELS
-from projections.rebuild import Progress, describe
+from projections.rebuild import Progress
 from projections.replay import replay
 from projections.sessions import Row
 from projections.tables import onboard_sessions
 
 MISSING: Final = "no row"
+
+_TOGETHER: Final = 1_000
+"""Sessions of a sample that are read at one time."""
 
 Histories = Sequence[tuple[str, Sequence[Event]]]
 
@@ -66,10 +69,13 @@ def verify_sample(database: Database, size: int) -> Iterator[Difference]:
     column = onboard_sessions.c.session_id
     with database.read() as connection:
         chosen = connection.execute(select(column).order_by(func.random()).limit(size)).scalars().all()
-        found = sorted(sessions_events(connection, chosen).items())
-        stored = {key: sessions.to_row(state) for key, state in sessions.load(connection, chosen).items()}
-        out = quarantine.positions(connection)
-    yield from _compare(found, stored, out, StageCounts())
+    for start in range(0, len(chosen), _TOGETHER):
+        some = chosen[start : start + _TOGETHER]
+        with database.read() as connection:
+            found = sorted(sessions_events(connection, some).items())
+            stored = {key: sessions.to_row(state) for key, state in sessions.load(connection, some).items()}
+            out = quarantine.positions(connection)
+        yield from _compare(found, stored, out, StageCounts())
 
 
 def session_differences(

@@ -5,7 +5,7 @@ import { h } from "../lib/dom.js";
 import { number } from "../lib/format.js";
 import { memo } from "../lib/morph.js";
 import { preference } from "../lib/preferences.js";
-import { card, empty } from "./card.js";
+import { card } from "./card.js";
 import { orderSwitch, timeline, zoneSwitch } from "./timeline.js";
 
 export const PAGE = 200;
@@ -48,7 +48,6 @@ export function historyCard({ resource, pages, draw, timelineOf = (data) => data
 }
 
 function body(history, written, keep, more) {
-  if (history.total === 0) return empty(t("timeline.empty"));
   // Drawing a thousand events each second would be felt, so an unchanged history is left as it stands.
   const notes = history.next_cursor === null ? written : until(history.events.at(-1).created_at, written);
   const token = [currentLanguage(), preference("zone"), preference("order"), stampOf(history.events),

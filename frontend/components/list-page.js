@@ -21,7 +21,7 @@ export function listPage({ kind, query, asked = query, load, csv, filters, list,
   const path = `/${kind}`;
   const loaded = resource((signal) => load(asked, signal), { concerns });
   const rows = (data) => {
-    if (data[kind].length === 0) return nothing(kind, query, path);
+    if (data[kind].length === 0 && data.next_cursor === null) return nothing(kind, query, path);
     return [data.total === null ? null : totalLine(kind, data.total), list(data),
       pager({ path, query, answer: data, shown: data[kind].length, parameter: position })];
   };

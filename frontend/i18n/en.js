@@ -154,7 +154,7 @@ export default {
   "failure.advice.infra": "The account exists. Run the provisioning again for this domain.",
   "failure.advice.other": "Read the timeline for what came before, and write what you find into a note.",
   "timeline.title": "Timeline", "timeline.label": "Events of the session", "timeline.oldest": "Show newest first",
-  "timeline.newest": "Show oldest first", "timeline.empty": "No event yet.", "timeline.silence": "nothing for {time}",
+  "timeline.newest": "Show oldest first", "timeline.silence": "nothing for {time}",
   "timeline.late": "arrived late", "timeline.skewed": "clock ahead", "timeline.data": "Data",
   "timeline.data-of": "Data of {type}", "timeline.cut": "The data is cut here.",
   "timeline.whole": "Show the whole event", "timeline.fold": "{n} × {type}, {effect}",

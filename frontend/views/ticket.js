@@ -29,7 +29,7 @@ export function ticketView({ route, draw }) {
         card({ id: "ticket", title: t("ticket.one"), resource: ticket, lines: 6, body: (data) =>
           [h("p", { class: "row" }, statusBadge(data.status), tagList(data.tags)), editor.render(data)] }),
         card({ id: "session", title: t("session.one"), resource: ticket, lines: 8, body: ({ session }) =>
-          (session === null ? null : [failureCard(session), sessionFacts(session)]) }),
+          [failureCard(session), sessionFacts(session)] }),
         card({ id: "notes", title: t("note.title"), resource: ticket, body: notes.render })),
       drawHistory()),
   };
@@ -37,7 +37,6 @@ export function ticketView({ route, draw }) {
 
 async function loadTicket(id, pages, signal) {
   const ticket = await api.ticket(id, signal);
-  if (ticket.timeline === null) return { ...ticket, timeline: { total: 0, events: [], next_cursor: null } };
   return { ...ticket, timeline: await pages.complete(ticket.session_id, ticket.timeline, signal) };
 }
 

@@ -47,6 +47,14 @@ def now_of(request: Request) -> int:
 Now = Annotated[int, Depends(now_of)]
 
 
+def lifetime_of(request: Request) -> sessions.Lifetime:
+    """How long a session lasts here."""
+    return sessions.Lifetime.of(request.app.state.settings)
+
+
+LifetimeOf = Annotated[sessions.Lifetime, Depends(lifetime_of)]
+
+
 class Guard:
     """A dependency that lets only principals with a scope pass, and tells who it is."""
 
@@ -115,10 +123,9 @@ def _by_session(request: Request, is_use: bool) -> Principal:
     cookie = cookies.read(request)
     if not cookie:
         raise _unauthorised("Sign in, or send an API token as `Authorization: Bearer …`.")
-    lifetime = sessions.Lifetime.of(request.app.state.settings)
     now = now_of(request)
     with database_of(request).read() as connection:
-        found = sessions.find(connection, cookie, address_of(request), lifetime, now)
+        found = sessions.find(connection, cookie, address_of(request), lifetime_of(request), now)
     if found is None:
         raise _unauthorised("This session has ended; sign in again.")
     # A browser adds the cookie to whatever request any page makes it send.

@@ -1,5 +1,6 @@
 """/api/v1/users, /tokens, /audit: what administrators manage."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
@@ -7,7 +8,7 @@ from sqlalchemy import Connection, Row
 
 from ops_service import cursors
 from ops_service.auth import audit, links, schemas, sessions, tokens, users
-from ops_service.auth.guard import Admin, DatabaseOf, GuardedRoute, Now
+from ops_service.auth.guard import Admin, DatabaseOf, GuardedRoute, LifetimeOf, Now
 from ops_service.problems import Problem, responses
 
 router = APIRouter(
@@ -18,14 +19,15 @@ Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
 @router.get("/users")
-def list_users(database: DatabaseOf, _admin: Admin, now: Now) -> schemas.UserList:
+def list_users(database: DatabaseOf, _admin: Admin, lifetime: LifetimeOf, now: Now) -> schemas.UserList:
     """Everybody who may sign in."""
     with database.read() as connection:
-        rows = users.list_all(connection, now)
-    return schemas.UserList(users=[_user_body(row) for row in rows])
+        rows = users.list_all(connection)
+        signed_in = sessions.count_by_user(connection, lifetime, now)
+    return schemas.UserList(users=[_user_body(row, signed_in) for row in rows])
 
 
-@router.post("/users", status_code=201, responses=responses(400, 409, 413))
+@router.post("/users", status_code=201, responses=responses(400, 408, 409, 413))
 def invite_user(database: DatabaseOf, admin: Admin, now: Now, new: schemas.NewUser) -> schemas.Invitation:
     """Add a user; the answer holds the one-time link to hand over."""
     try:
@@ -36,9 +38,14 @@ def invite_user(database: DatabaseOf, admin: Admin, now: Now, new: schemas.NewUs
         raise Problem(409, f"{str(error).capitalize()}.", code="name_taken") from None
 
 
-@router.patch("/users/{user_id}", responses=responses(400, 404, 409, 413))
+@router.patch("/users/{user_id}", responses=responses(400, 404, 408, 409, 413))
 def change_user(
-    database: DatabaseOf, admin: Admin, now: Now, user_id: Id, change: schemas.UserChange
+    database: DatabaseOf,
+    admin: Admin,
+    lifetime: LifetimeOf,
+    now: Now,
+    user_id: Id,
+    change: schemas.UserChange,
 ) -> schemas.UserBody:
     """Change the role, disable or enable. A change counts from the user's next request on."""
     try:
@@ -48,7 +55,8 @@ def change_user(
                 users.set_role(connection, user, change.role, admin)
             if change.disabled is not None:
                 users.set_disabled(connection, _find(connection, user_id), change.disabled, admin, now)
-            return _user_body(next(row for row in users.list_all(connection, now) if row.id == user_id))
+            signed_in = sessions.count_by_user(connection, lifetime, now)
+            return _user_body(_find(connection, user_id), signed_in)
     except users.LastAdmin as error:
         raise Problem(409, f"{error}.", code="last_admin") from None
 
@@ -80,7 +88,7 @@ def list_tokens(database: DatabaseOf, _admin: Admin) -> schemas.TokenList:
     return schemas.TokenList.model_validate({"tokens": [row._asdict() for row in rows]})
 
 
-@router.post("/tokens", status_code=201, responses=responses(400, 409, 413))
+@router.post("/tokens", status_code=201, responses=responses(400, 408, 409, 413))
 def create_token(database: DatabaseOf, admin: Admin, new: schemas.NewToken) -> schemas.CreatedToken:
     """Make an API token; it is shown this once."""
     try:
@@ -133,6 +141,8 @@ def _invitation(connection: Connection, user: Row[Any], admin: Admin, now: int) 
     return schemas.Invitation(user_id=user.id, path=path, expires_at=now + links.LIFETIME)
 
 
-def _user_body(row: Row[Any]) -> schemas.UserBody:
+def _user_body(row: Row[Any], signed_in: Mapping[int, int]) -> schemas.UserBody:
     state = "disabled" if row.disabled_at else "active" if row.password_hash else "invited"
-    return schemas.UserBody.model_validate({**row._mapping, "state": state})
+    return schemas.UserBody.model_validate(
+        {**row._mapping, "state": state, "sessions": signed_in.get(row.id, 0)}
+    )

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from ops_service.auth import audit, cookies, schemas, sessions, sign_in
-from ops_service.auth.guard import DatabaseOf, GuardedRoute, Now, Reader
+from ops_service.auth.guard import DatabaseOf, GuardedRoute, LifetimeOf, Now, Reader
 from ops_service.auth.principals import Principal
 from ops_service.auth.request_origin import address_of, is_from_our_page
 from ops_service.problems import Problem, responses
@@ -16,20 +16,19 @@ router = APIRouter(
 )
 
 
-def visitor_of(request: Request, now: Now) -> sign_in.Visitor:
+def visitor_of(request: Request, lifetime: LifetimeOf, now: Now) -> sign_in.Visitor:
     """Who knocks. Another site's page must not sign its visitors in here either."""
     if is_from_our_page(request) is False:
         raise Problem(403, "Only our own page may sign anybody in.")
     settings = request.app.state.settings
     audit_since = now - settings.audit_days * DAY if settings.audit_days else 0
-    lifetime = sessions.Lifetime.of(settings)
     return sign_in.Visitor(address_of(request), cookies.read(request), lifetime, now, audit_since)
 
 
 Visitor = Annotated[sign_in.Visitor, Depends(visitor_of)]
 
 
-@router.post("/sign-in", responses=responses(400, 401, 413, 429))
+@router.post("/sign-in", responses=responses(400, 401, 408, 413, 429))
 def post_sign_in(
     request: Request, response: Response, database: DatabaseOf, visitor: Visitor, body: schemas.SignIn
 ) -> schemas.Me:
@@ -37,7 +36,7 @@ def post_sign_in(
     return _welcome(request, response, sign_in.by_password(database, body.name, body.password, visitor))
 
 
-@router.post("/link", responses=responses(400, 410, 413))
+@router.post("/link", responses=responses(400, 408, 410, 413))
 def look_at_link(
     database: DatabaseOf, _visitor: Visitor, now: Now, body: schemas.LinkSecret
 ) -> schemas.LinkTarget:
@@ -45,7 +44,7 @@ def look_at_link(
     return schemas.LinkTarget(name=sign_in.look_at_link(database, body.link, now).name)
 
 
-@router.post("/link/redeem", responses=responses(400, 409, 410, 413))
+@router.post("/link/redeem", responses=responses(400, 408, 409, 410, 413))
 def redeem_link(
     request: Request, response: Response, database: DatabaseOf, visitor: Visitor, body: schemas.LinkRedemption
 ) -> schemas.Me:
@@ -61,7 +60,7 @@ def read_me(reader: Reader) -> schemas.Me:
     return _me(reader)
 
 
-@router.post("/password", responses=responses(400, 401, 413, 429))
+@router.post("/password", responses=responses(400, 401, 408, 413, 429))
 def change_password(
     request: Request,
     response: Response,

@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, not_, select, update
 
 from ops_service.auth.principals import ROLES, Principal
 from ops_service.auth.secret_tokens import hash_of, new_secret
@@ -36,8 +36,7 @@ class Found(NamedTuple):
 
 def begin(connection: Connection, user_id: int, address: str | None, lifetime: Lifetime, now: int) -> str:
     """A new session's cookie. Sessions that are over are cleared away on the way."""
-    ended = or_(ROW.expires_at <= now, ROW.used_at <= now - lifetime.idle)
-    connection.execute(delete(user_sessions).where(ended))
+    connection.execute(delete(user_sessions).where(not_(_lives(lifetime, now))))
     cookie = new_secret()
     row = {
         "user_id": user_id,
@@ -58,14 +57,19 @@ def find(
     query = (
         select(ROW.id, ROW.used_at, users.c.id.label("user_id"), users.c.name, users.c.role)
         .join(users, users.c.id == ROW.user_id)
-        .where(ROW.cookie_hash == hash_of(cookie), users.c.disabled_at.is_(None))
-        .where(ROW.expires_at > now, ROW.used_at > now - lifetime.idle)
+        .where(ROW.cookie_hash == hash_of(cookie), users.c.disabled_at.is_(None), _lives(lifetime, now))
     )
     row = connection.execute(query).one_or_none()
     if row is None:
         return None
     principal = Principal(row.name, ROLES[row.role], "user", address, row.user_id, row.id)
     return Found(principal, now - row.used_at >= WORTH_NOTING)
+
+
+def count_by_user(connection: Connection, lifetime: Lifetime, now: int) -> dict[int, int]:
+    """In how many browsers each user is signed in; those who are in none are left out."""
+    query = select(ROW.user_id, func.count()).where(_lives(lifetime, now)).group_by(ROW.user_id)
+    return dict(connection.execute(query).all())
 
 
 def note_use(connection: Connection, session_id: int | None, now: int) -> None:
@@ -87,3 +91,8 @@ def end_cookie(connection: Connection, cookie: str | None) -> None:
 def end_all(connection: Connection, user_id: int) -> int:
     """Sign the user out everywhere; returns how many sessions that ended."""
     return connection.execute(delete(user_sessions).where(ROW.user_id == user_id)).rowcount
+
+
+def _lives(lifetime: Lifetime, now: int) -> ColumnElement[bool]:
+    """The condition of a session that is not over."""
+    return and_(ROW.expires_at > now, ROW.used_at > now - lifetime.idle)

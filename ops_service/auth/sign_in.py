@@ -44,8 +44,8 @@ def by_password(database: Database, name: str, password: str, visitor: Visitor) 
     if user and right and passwords.is_outdated(user.password_hash):
         rehashed = passwords.hash_password(password)
     with database.write() as connection:
-        still = users.find(connection, user.id) if user and right else None
-        if still and still.disabled_at is None and still.password_hash == user.password_hash:  # type: ignore[union-attr]
+        still = _unchanged(connection, user) if right else None
+        if still:
             throttle.give_back(connection, subjects)
             if rehashed:
                 users.rehash(connection, still.id, rehashed)
@@ -57,15 +57,16 @@ def by_password(database: Database, name: str, password: str, visitor: Visitor) 
 def change_password(database: Database, who: Principal, current: str, new: str, visitor: Visitor) -> SignedIn:
     """Change one's own password; all other sessions end. Raises Problem 403, 422 or 429."""
     user, subjects = _attempt(database, who.name, visitor)
-    if user is None or not passwords.is_right(user.password_hash, current):
-        with database.write() as connection:
-            audit.record(connection, who, "password_refused", f"user {who.name}")
-        raise Problem.wrong(FieldError("/current", "is not your present password"))
-    password_hash = _hash_of_new(new, who.name)
+    right = user is not None and passwords.is_right(user.password_hash, current)
+    password_hash = _hash_of_new(new, who.name) if right else ""
     with database.write() as connection:
-        throttle.give_back(connection, subjects)
-        users.set_password(connection, user, password_hash)
-        return _begin(connection, user, visitor, "password_changed")
+        still = _unchanged(connection, user) if right else None
+        if still:
+            throttle.give_back(connection, subjects)
+            users.set_password(connection, still, password_hash)
+            return _begin(connection, still, visitor, "password_changed")
+        audit.record(connection, who, "password_refused", f"user {who.name}")
+    raise Problem.wrong(FieldError("/current", "is not your present password"))
 
 
 def by_link(database: Database, secret: str, name: str | None, password: str, visitor: Visitor) -> SignedIn:
@@ -105,6 +106,14 @@ def _attempt(database: Database, name: str, visitor: Visitor) -> tuple[Row[Any] 
             headers={"Retry-After": seconds},
         )
     return user, subjects
+
+
+def _unchanged(connection: Connection, user: Row[Any] | None) -> Row[Any] | None:
+    """The user, unless they were disabled or given another password while theirs was compared."""
+    still = users.find(connection, user.id) if user else None
+    if user and still and still.disabled_at is None and still.password_hash == user.password_hash:
+        return still
+    return None
 
 
 def _begin(connection: Connection, user: Row[Any], visitor: Visitor, action: str) -> SignedIn:

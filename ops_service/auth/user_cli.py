@@ -48,7 +48,7 @@ def passwd(name: Name, password: Ask = False) -> None:
 def list_users() -> None:
     """Who may sign in."""
     with writing() as (connection, _settings):
-        rows = users.list_all(connection, now_instant())
+        rows = users.list_all(connection)
     if not rows:
         print("There are no users yet: ops-service user create NAME --role admin")
     for row in rows:

@@ -4,13 +4,13 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ops_service.auth import audit, links, sessions, throttle
 from ops_service.auth.principals import Principal
 from ops_service.auth.tokens import NameTaken
-from projections.tables import user_sessions, users
+from projections.tables import users
 
 ROW: Final = users.c
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}", re.ASCII)
@@ -42,11 +42,9 @@ def create(connection: Connection, name: str, role: str, by: Principal, now: int
     return user_id
 
 
-def list_all(connection: Connection, now: int) -> Sequence[Row[Any]]:
-    """All users by name, with `sessions`: in how many browsers each is signed in."""
-    live = (user_sessions.c.user_id == ROW.id, user_sessions.c.expires_at > now)
-    count = select(func.count()).select_from(user_sessions).where(*live).scalar_subquery()
-    return connection.execute(select(users, count.label("sessions")).order_by(ROW.name)).all()
+def list_all(connection: Connection) -> Sequence[Row[Any]]:
+    """All users by name."""
+    return connection.execute(select(users).order_by(ROW.name)).all()
 
 
 def find(connection: Connection, user_id: int | None) -> Row[Any] | None:

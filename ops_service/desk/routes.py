@@ -13,7 +13,7 @@ from ops_service.desk.queries import Ticket
 from ops_service.onboard import answers
 from ops_service.onboard.queries import find_session
 from ops_service.onboard.questions import CurrentStage, States, Text, stalled_after
-from ops_service.onboard.routes import timeline_body
+from ops_service.onboard.routes import timeline_body, unknown_session
 from ops_service.problems import Problem, responses
 from portal_hooks.contract import STAGES, FieldError
 from portal_hooks.instants import now_instant
@@ -82,7 +82,7 @@ def read_ticket(
         return _detail(request, response, connection, ticket_id)
 
 
-@router.patch("/{ticket_id}", responses=responses(400, 404, 412, 413, 428))
+@router.patch("/{ticket_id}", responses=responses(400, 404, 408, 412, 413, 428))
 def change_ticket(
     request: Request,
     response: Response,
@@ -110,7 +110,7 @@ def change_ticket(
         return _detail(request, response, connection, ticket_id)
 
 
-@router.post("/{ticket_id}/notes", status_code=201, responses=responses(400, 404, 413))
+@router.post("/{ticket_id}/notes", status_code=201, responses=responses(400, 404, 408, 413))
 def add_note(
     database: DatabaseOf, editor: Editor, ticket_id: TicketId, note: schemas.NewNote
 ) -> schemas.NoteBody:
@@ -129,19 +129,17 @@ def _detail(
 ) -> schemas.TicketDetail:
     ticket = _find(connection, ticket_id)
     session = find_session(connection, ticket.row.session_id)
+    if session is None:
+        raise unknown_session()
     stalled_before = now_instant() - stalled_after(request)
     body = {
         **ticket_body(ticket, stalled_before),
-        "session": answers.session_body(session, stalled_before) if session else None,
-        "timeline": _timeline(connection, ticket.row.session_id),
+        "session": answers.session_body(session, stalled_before),
+        "timeline": timeline_body(connection, ticket.row.session_id, TIMELINE_SHOWN, None, DATA_SHOWN_BYTES),
         "notes": [dict(note._mapping) for note in queries.notes(connection, ticket_id)],
     }
     response.headers["ETag"] = _etag(ticket.row.version)
     return schemas.TicketDetail.model_validate(body)
-
-
-def _timeline(connection: Connection, session_id: str) -> dict[str, Any]:
-    return timeline_body(connection, session_id, TIMELINE_SHOWN, None, DATA_SHOWN_BYTES)
 
 
 def _find(connection: Connection, ticket_id: int) -> Ticket:

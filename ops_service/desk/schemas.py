@@ -59,8 +59,8 @@ class NoteBody(BaseModel):
 class TicketDetail(TicketBody):
     """A ticket with its session, the session's timeline and its notes, oldest first."""
 
-    session: SessionBody | None
-    timeline: TimelineBody | None
+    session: SessionBody
+    timeline: TimelineBody
     notes: list[NoteBody]
 
 

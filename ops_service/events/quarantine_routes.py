@@ -11,9 +11,8 @@ from ops_service.auth import audit
 from ops_service.auth.guard import DatabaseOf, Editor, GuardedRoute, Reader
 from ops_service.onboard.windows import Instant
 from ops_service.problems import Problem, responses
-from portal_hooks.instants import now_instant
-from projections import projector, quarantine
 from projections.log import LOG
+from projections.quarantine_retry import retry_quarantined
 from projections.tables import quarantined_events
 
 router = APIRouter(
@@ -88,13 +87,10 @@ def retry(
     session_id: Annotated[str | None, Query(max_length=128, description="Only this session.")] = None,
 ) -> Retried:
     """Fold the sessions that have quarantined events again, from the log."""
+    sessions, failures = retry_quarantined(database, session_id)
+    if session_id is not None and not sessions:
+        raise Problem(404, "No event of this session is quarantined.")
+    result = f"{sessions} sessions folded, {len(failures)} still quarantined"
     with database.write() as connection:
-        waiting = quarantine.sessions(connection)
-        if session_id is not None:
-            waiting = [waits for waits in waiting if waits == session_id]
-            if not waiting:
-                raise Problem(404, "No event of this session is quarantined.")
-        failures = projector.refold(connection, waiting, now_instant())
-        result = f"{len(waiting)} sessions folded, {len(failures)} still quarantined"
         audit.record(connection, editor, "quarantine_retried", session_id and f"session {session_id}", result)
-    return Retried(sessions=len(waiting), still_quarantined=len(failures))
+    return Retried(sessions=sessions, still_quarantined=len(failures))

@@ -1,7 +1,7 @@
 """GET /api/v1/events: the log itself, in position order."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query
@@ -12,7 +12,7 @@ from ops_service.auth.guard import DatabaseOf, GuardedRoute, Reader
 from ops_service.onboard.answers import is_skewed
 from ops_service.onboard.windows import Instant, Since, Until
 from ops_service.problems import Problem, responses
-from projections.log import LOG
+from projections.log import LOG, head
 
 router = APIRouter(
     prefix="/api/v1/events",
@@ -22,6 +22,9 @@ router = APIRouter(
 )
 
 MAX_POSITION = 2**63 - 1
+
+LOOKED_THROUGH: Final = 500_000
+"""Positions that one page looks through: a filter that hardly anything passes shall not read a whole log."""
 
 Name = Annotated[str | None, Query(max_length=128, pattern=r"^[^\x00]*$")]
 
@@ -60,7 +63,10 @@ class WholeEvent(EventBody):
 
 
 class EventList(BaseModel):
-    """A page of the log. `next_cursor` is the `after` of the next page; `total` is one session's."""
+    """A page of the log. `next_cursor` is the `after` of the next page; `total` is one session's.
+
+    Under filters a page may hold few events or none and yet not be the last.
+    """
 
     total: int | None
     events: list[EventBody]
@@ -79,13 +85,28 @@ class EventsQuestion(NamedTuple):
         count = select(func.count()).select_from(LOG.position.table).where(*self.where)
         return connection.execute(count).scalar_one()
 
-    def page(self, connection: Connection, after: int | None, limit: int) -> Sequence[Any]:
-        """Those past a position, as mappings."""
+    def page(
+        self, connection: Connection, after: int | None, limit: int, up_to: int | None = None
+    ) -> Sequence[Any]:
+        """Those past a position, and not past another, as mappings."""
         order = LOG.position.desc() if self.newest_first else LOG.position
         page = select(*_COLUMNS).where(*self.where).order_by(order).limit(limit)
         if after is not None:
             page = page.where(LOG.position < after if self.newest_first else LOG.position > after)
+        if up_to is not None:
+            page = page.where(LOG.position >= up_to if self.newest_first else LOG.position <= up_to)
         return connection.execute(page).mappings().all()
+
+    def up_to(self, connection: Connection, after: int | None) -> int | None:
+        """The position up to which a page past `after` looks; None when nothing lies beyond it."""
+        if self.session_id is not None:  # has an index
+            return None
+        newest = head(connection)
+        if self.newest_first:
+            begin = newest + 1 if after is None else min(after, newest + 1)
+            return begin - LOOKED_THROUGH if begin - LOOKED_THROUGH > 1 else None
+        end = (after or 0) + LOOKED_THROUGH
+        return end if end < newest else None
 
 
 def events_question(
@@ -121,8 +142,10 @@ def list_events(
     with database.read() as connection:
         # Counting is cheap within a session only; the whole log's size is nobody's question here.
         total = asked.total(connection) if asked.session_id is not None else None
-        rows = asked.page(connection, after, limit + 1)
-    cursor = str(rows[limit - 1]["position"]) if len(rows) > limit else None
+        up_to = asked.up_to(connection, after)
+        rows = asked.page(connection, after, limit + 1, up_to)
+    last = rows[limit - 1]["position"] if len(rows) > limit else up_to
+    cursor = None if last is None else str(last)
     return EventList.model_validate(
         {"total": total, "events": [event_body(row) for row in rows[:limit]], "next_cursor": cursor}
     )

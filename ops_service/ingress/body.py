@@ -9,6 +9,8 @@ from starlette.requests import ClientDisconnect
 from ops_service.problems import Problem
 
 DEADLINE_SECONDS: Final = 15
+CLOSE: Final = {"Connection": "close"}
+"""The rest of a refused body is not read, so that its connection cannot carry another request."""
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -21,10 +23,10 @@ async def read_body(request: Request, limit: int) -> bytes:
             return await _collect(request, limit)
     except TimeoutError:
         raise Problem(
-            408, f"The body did not arrive within {DEADLINE_SECONDS} seconds.", headers=_CLOSE
+            408, f"The body did not arrive within {DEADLINE_SECONDS} seconds.", headers=CLOSE
         ) from None
     except ClientDisconnect:
-        raise Problem(400, "The body ended before it was complete.", headers=_CLOSE) from None
+        raise Problem(400, "The body ended before it was complete.", headers=CLOSE) from None
 
 
 async def _collect(request: Request, limit: int) -> bytes:
@@ -36,9 +38,5 @@ async def _collect(request: Request, limit: int) -> bytes:
     return bytes(body)
 
 
-# The rest of the body is not read, so that the connection cannot carry another request.
-_CLOSE: Final = {"Connection": "close"}
-
-
 def _too_large(limit: int) -> Problem:
-    return Problem(413, f"The body is larger than {limit} bytes.", headers=_CLOSE)
+    return Problem(413, f"The body is larger than {limit} bytes.", headers=CLOSE)

@@ -13,7 +13,7 @@ from portal_hooks.contract import (
     InvalidEvent,
     parse_envelope,
 )
-from portal_hooks.strict_json import MAX_DEPTH, MalformedJson, read_json
+from portal_hooks.strict_json import MAX_DEPTH, MalformedJson, canonical_json, read_json
 
 JSON: Final = "application/json"
 
@@ -25,6 +25,8 @@ class InvalidItem(NamedTuple):
 
     event_id: str | None
     detail: str
+    body: bytes
+    """The item as canonical JSON."""
 
 
 def single_carrier(headers: Headers) -> str:
@@ -78,9 +80,9 @@ def _item(value: Any, is_cloudevent: bool, max_event_bytes: int) -> Envelope | I
     except InvalidEvent as error:
         given = value.get("id" if is_cloudevent else "event_id") if isinstance(value, dict) else None
         known = isinstance(given, str) and IDENTIFIER.fullmatch(given)
-        return InvalidItem(given if known else None, str(error))
-    if len(envelope.payload.encode()) > max_event_bytes:
-        return InvalidItem(envelope.event_id, f"the event is larger than {max_event_bytes} bytes")
+        return InvalidItem(given if known else None, str(error), canonical_json(value).encode())
+    if len(body := envelope.payload.encode()) > max_event_bytes:
+        return InvalidItem(envelope.event_id, f"the event is larger than {max_event_bytes} bytes", body)
     return envelope
 
 

@@ -65,7 +65,7 @@ class Receiver:
         )
         [receipt] = await self._store(admitted, [envelope])
         if receipt.status == "conflict":
-            await self._keep(admitted, [Rejection(409, CONFLICT)])
+            await self._keep(admitted, [Rejection(409, CONFLICT, admitted.body)])
             raise Problem(409, CONFLICT, event_id=receipt.event_id, position=receipt.position)
         return receipt
 
@@ -76,7 +76,7 @@ class Receiver:
         items = await self._read(admitted, lambda: read_batch(admitted.body, admitted.carrier, limit))
         receipts = iter(await self._store(admitted, [item for item in items if isinstance(item, Envelope)]))
         results = [next(receipts) if isinstance(item, Envelope) else item for item in items]
-        rejections = [rejection for result in results if (rejection := _rejection(result))]
+        rejections = [found for pair in zip(items, results, strict=True) if (found := _rejection(*pair))]
         if rejections:
             await self._keep(admitted, rejections)
         return results
@@ -107,7 +107,7 @@ class Receiver:
         try:
             return read()
         except InvalidEvent as error:
-            await self._keep(admitted, [Rejection(422, str(error))])
+            await self._keep(admitted, [Rejection(422, str(error), admitted.body)])
             raise Problem.from_invalid_event(error) from None
 
     async def _store(self, admitted: Admitted, envelopes: Sequence[Envelope]) -> list[Receipt]:
@@ -129,7 +129,7 @@ class Receiver:
         with _waiting_is_bounded():
             await self._writer.keep(
                 lambda connection: rejected.record(
-                    connection, admitted.verified, admitted.body, admitted.received_at, rejections
+                    connection, admitted.verified, admitted.received_at, rejections
                 )
             )
         metrics.REJECTED.inc(len(rejections))
@@ -143,7 +143,9 @@ def _waiting_is_bounded() -> Iterator[None]:
         raise unavailable("Too many events are waiting; send this one again.") from None
 
 
-def _rejection(result: Receipt | InvalidItem) -> Rejection | None:
-    if isinstance(result, InvalidItem):
-        return Rejection(422, f"{result.event_id or 'an item'}: {result.detail}")
-    return Rejection(409, f"{result.event_id}: {CONFLICT}") if result.status == "conflict" else None
+def _rejection(item: Envelope | InvalidItem, result: Receipt | InvalidItem) -> Rejection | None:
+    if isinstance(item, InvalidItem):
+        return Rejection(422, f"{item.event_id or 'an item'}: {item.detail}", item.body)
+    if isinstance(result, Receipt) and result.status == "conflict":
+        return Rejection(409, f"{item.event_id}: {CONFLICT}", item.payload.encode())
+    return None

@@ -18,14 +18,12 @@ class Rejection(NamedTuple):
 
     status: int
     detail: str
+    body: bytes
+    """The delivery's, or the item as canonical JSON."""
 
 
 def record(
-    connection: Connection,
-    verified: Verified,
-    body: bytes,
-    received_at: int,
-    rejections: Sequence[Rejection],
+    connection: Connection, verified: Verified, received_at: int, rejections: Sequence[Rejection]
 ) -> None:
     """Keep the refused delivery, a row for each of its rejections, inside the caller's write transaction."""
     rows = [
@@ -35,8 +33,8 @@ def record(
             "received_at": received_at,
             "status": rejection.status,
             "detail": rejection.detail,
-            "body": body[:KEPT_BODY_BYTES],
-            "body_bytes": len(body),
+            "body": rejection.body[:KEPT_BODY_BYTES],
+            "body_bytes": len(rejection.body),
         }
         for rejection in rejections
     ]

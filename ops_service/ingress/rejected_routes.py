@@ -32,8 +32,9 @@ class RejectedDelivery(BaseModel):
     status: int
     detail: str
     body: str
+    """Of a batch only the item that was refused, as canonical JSON."""
     body_bytes: int
-    """The size of the whole body; `body` is cut to 4 KiB."""
+    """The size of the whole; `body` is cut to 4 KiB."""
 
 
 class RejectedList(BaseModel):

@@ -10,7 +10,7 @@ from ops_service.onboard.windows import Window
 from portal_hooks.contract import FAILED_STAGE, STAGES
 from portal_hooks.instants import EARLIEST
 from projections.log import LOG, sessions_events
-from projections.onboarding import Session
+from projections.onboarding import CLOCK_TOLERANCE, Session
 from projections.quarantine import fold_tolerantly
 
 _CHUNK: Final = 500
@@ -18,8 +18,10 @@ _CHUNK: Final = 500
 
 def sessions_as_of(connection: Connection, window: Window, as_of: int) -> list[Session]:
     """The window's sessions as they were known at `as_of`."""
-    # Activity only ever moves forward: who was in the window then has activity after its start today.
-    query = select(ROW.session_id).where(ROW.last_event_at >= window.since)
+    # Activity only ever moves forward, beginnings back: who was in the window then has activity after its
+    # start today, and began before its end and before all that could not be known yet.
+    end = as_of + CLOCK_TOLERANCE if window.until is None else min(as_of + CLOCK_TOLERANCE, window.until)
+    query = select(ROW.session_id).where(ROW.last_event_at >= window.since, ROW.first_event_at <= end)
     session_ids = connection.execute(query).scalars().all()
     known = []
     for start in range(0, len(session_ids), _CHUNK):

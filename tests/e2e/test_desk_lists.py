@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from ops_service.events import routes
 from projections import onboarding
 from projections.onboarding import Effect, Event, Session
 from tests.e2e.desk_views import go
 from tests.e2e.test_desk_page import change_ticket, wizard_run
 from tests.e2e.test_hostile_content import MARKUP
-from tests.running_ops import RunningOps, event
+from tests.running_ops import OTHER_KEY, OTHER_SOURCE, RunningOps, event
 
 
 def saved(desk: Page) -> list[dict[str, str]]:
@@ -89,6 +90,19 @@ def test_an_empty_list_says_why_and_how_to_fill_it(
     expect(empty).to_contain_text("matches")
     empty.get_by_role("link", name="Clear").click()
     expect(empty).to_contain_text(reason)
+
+
+def test_a_page_of_a_long_log_in_which_nothing_was_found_leads_on(
+    desk: Page, ops: RunningOps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "LOOKED_THROUGH", 2)
+    assert ops.send(event("onboarding.started", "rare"), key=OTHER_KEY).status_code == 201
+    wizard_run(ops, "usual", 4)
+    go(desk, f"#/events?source={OTHER_SOURCE}")
+    for _ in range(2):
+        desk.get_by_role("link", name="Next page").click()
+    expect(desk.get_by_role("row")).to_have_count(2)
+    expect(desk.get_by_role("row").last).to_contain_text("rare")
 
 
 def test_a_session_says_which_event_set_what(desk: Page, ops: RunningOps) -> None:

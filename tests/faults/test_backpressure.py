@@ -82,6 +82,16 @@ def test_refusals_that_cannot_be_kept_stop_no_reads_and_shall_come_again(databas
         assert ops.get(kept)["total"] == 1
 
 
+def test_a_process_whose_threads_all_wait_is_still_known_to_be_alive(database_url: str) -> None:
+    """Whoever watches it would end it otherwise, and with it all that waits."""
+    with running_ops(database_url) as ops, ThreadPoolExecutor(REFUSED) as pool, ops.database.write():
+        users = [{"name": f"user{number}"} for number in range(REFUSED)]
+        waiting = [pool.submit(ops.http.post, "/api/v1/users", json=user) for user in users]
+        wait_for(lambda: not is_answered(ops, "/"), 4, "every thread to be waiting")
+        assert is_answered(ops, "/healthz")
+        assert not any(each.done() for each in waiting)
+
+
 def test_a_full_queue_refuses_at_once_and_keeps_what_it_took(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,6 +151,14 @@ def test_restarts_of_postgresql_are_503_and_over_by_themselves(tmp_path: Path) -
         assert set(ledger.refused) == {503}
         assert ops.get("/readyz").status_code == 200
         audit(server.url, ledger)
+
+
+def is_answered(ops: RunningOps, path: str) -> bool:
+    """Whether it does within a second."""
+    try:
+        return ops.http.get(path, timeout=1).is_success
+    except httpx.ReadTimeout:
+        return False
 
 
 def stored(ops: RunningOps) -> int:

@@ -40,6 +40,11 @@ def test_items_are_judged_one_by_one(ops: RunningOps) -> None:
     assert (listed["total"], len(listed["rejected"])) == (3, 2)
     rest = ops.get("/api/v1/rejected-deliveries", limit=2, cursor=listed["next_cursor"])
     assert [row["status"] for row in rest["rejected"]] == [409]
+    assert [json.loads(row["body"]) for row in listed["rejected"] + rest["rejected"]] == [
+        7,
+        items[3],
+        items[2],
+    ]
 
 
 def test_conflicting_items_within_one_batch(ops: RunningOps) -> None:

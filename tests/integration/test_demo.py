@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -79,34 +80,36 @@ def test_the_days_are_the_same_each_time_but_for_the_clock() -> None:
     assert [one.at + 1_000_000 for one in first] == [one.at for one in later]
 
 
-@pytest.fixture
-def started(tmp_path: Path) -> Any:
-    """The demo as a process, and where it serves."""
+@contextmanager
+def started(folder: Path, *command: str) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
+    """A command that serves, run in the folder; where it serves, and what it says."""
     ports = {"OPS_PORT": str(free_port()), "PORTAL_PORT": str(free_port())}
-    (tmp_path / "scratch").mkdir()
-    surroundings = {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path / "scratch"), **ports}
-    with (tmp_path / "log").open("wb") as log:
+    (folder / "scratch").mkdir()
+    surroundings = {"PYTHONPATH": str(ROOT), "TMPDIR": str(folder / "scratch"), **ports}
+    log = folder / "log"
+    with log.open("wb") as said:
         process = subprocess.Popen(
-            [sys.executable, "-m", "scripts.demo"],
-            cwd=tmp_path,
+            [sys.executable, "-m", *command],
+            cwd=folder,
             env=os.environ | surroundings,
-            stdout=log,
-            stderr=log,
+            stdout=said,
+            stderr=said,
         )
-    yield process, f"http://127.0.0.1:{ports['OPS_PORT']}"
-    process.kill()
-    process.wait()
+    try:
+        yield process, f"http://127.0.0.1:{ports['OPS_PORT']}", log
+    finally:
+        process.kill()
+        process.wait()
 
 
-def test_it_goes_on_until_it_is_stopped_and_leaves_nothing(started: Any, tmp_path: Path) -> None:
-    process, url = started
-    log = tmp_path / "log"
-    until(lambda: f"Desk     {url}" in log.read_text() or process.poll() is not None)
-    assert process.poll() is None, log.read_text()
-    filled_until = last_event(url)
-    until(lambda: last_event(url) > filled_until)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 0
+def test_it_goes_on_until_it_is_stopped_and_leaves_nothing(tmp_path: Path) -> None:
+    with started(tmp_path, "scripts.demo") as (process, url, log):
+        until(lambda: f"Desk     {url}" in log.read_text() or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
+        filled_until = last_event(url)
+        until(lambda: last_event(url) > filled_until)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
     assert "Traceback" not in log.read_text()
     assert list((tmp_path / "scratch").iterdir()) == []
     with pytest.raises(httpx.TransportError):

@@ -125,8 +125,3 @@ def test_what_cannot_be_joined_is_refused(modules: dict[str, str], complaint: st
         (tmp_path / f"{name}.js").write_text(source)
     with pytest.raises(NotJoinable, match=complaint):
         joined(tmp_path / "a.js")
-
-
-def test_every_answer_names_its_request(ops: RunningOps) -> None:
-    ids = {ops.http.get(path).headers["x-request-id"] for path in ("/readyz", "/", "/nothing", SCRIPT)}
-    assert len(ids) == 4

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from ops_service.events import routes
 from portal_hooks.instants import MINUTE, format_instant, now_instant
 from tests.running_ops import OTHER_KEY, OTHER_SOURCE, SOURCE, RunningOps, event
 
@@ -66,6 +67,20 @@ def test_pages(filled: RunningOps, order: str, found: list[int]) -> None:
         page = filled.get(EVENTS, order=order, limit=1, after=page["next_cursor"])
         seen += positions(page)
     assert seen == found
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_a_page_looks_through_so_much_of_the_log_and_leads_on(
+    filled: RunningOps, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    rare = {"order": order, "source": OTHER_SOURCE}
+    monkeypatch.setattr(routes, "LOOKED_THROUGH", 1)
+    pages = [filled.get(EVENTS, **rare)]
+    while cursor := pages[-1]["next_cursor"]:
+        pages.append(filled.get(EVENTS, **rare, after=cursor))
+    found = [positions(page) for page in pages]
+    assert found == ([[], [], [3], []] if order == "asc" else [[], [3], [], []])
+    assert positions(filled.get(EVENTS, session_id="s2", order=order)) in ([3, 4], [4, 3])
 
 
 def test_one_event_is_shown_whole(ops: RunningOps) -> None:

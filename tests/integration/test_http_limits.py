@@ -1,5 +1,6 @@
 """What a client may do to the server before, or instead of, sending a proper request."""
 
+import asyncio
 import json
 import re
 import socket
@@ -8,12 +9,16 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
 from ops_service import server
+from ops_service.body_limit import BodyLimit
 from ops_service.ingress import body
 from portal_hooks.signing import headers_for
 from tests.running_ops import INGRESS, KEY, RunningOps, event, running_ops
 
+PUBLIC = ("sign-in", "link", "link/redeem")
+NOTES = "/api/v1/desk/tickets/1/notes"
 CHUNKED = f"POST {INGRESS} HTTP/1.1\r\nHost: ops\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
 HUGE_HEAD = b"GET /healthz HTTP/1.1\r\nX-Long: " + b"x" * (server.MAX_HEAD_BYTES + 1) + b"\r\n\r\n"
 
@@ -41,6 +46,21 @@ def answer(connection: socket.socket) -> tuple[int, dict[str, object]]:
     return int(head.split(b" ", 2)[1]), json.loads(content)
 
 
+def head_of(ops: RunningOps, method: str, path: str) -> bytes:
+    """The request's first lines, of one who may do it."""
+    lines = {"Host": "ops", "Content-Type": "application/json", **ops.bearer("admin")}
+    return "\r\n".join([f"{method} {path} HTTP/1.1", *map(": ".join, lines.items()), ""]).encode()
+
+
+def received_until(connection: socket.socket, expected: bytes) -> bytes:
+    received = b""
+    while expected not in received:
+        chunk = connection.recv(65536)
+        assert chunk, received
+        received += chunk
+    return received
+
+
 def test_endless_headers_are_cut_off(ops: RunningOps) -> None:
     with connect(ops) as connection:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: ops\r\nX-Long: ")
@@ -66,12 +86,53 @@ def test_headers_that_trickle_are_given_up(ops: RunningOps, monkeypatch: pytest.
         assert time.monotonic() - started < 5
 
 
-def test_a_body_that_trickles_is_given_up(ops: RunningOps, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("path", [INGRESS, *(f"/api/v1/auth/{name}" for name in PUBLIC), NOTES])
+def test_a_body_that_trickles_is_given_up(
+    ops: RunningOps, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    assert ops.send(event("onboarding.failed", "s1")).status_code == 201
     monkeypatch.setattr(body, "DEADLINE_SECONDS", 0.5)
     with connect(ops) as connection:
-        head = f"POST {INGRESS} HTTP/1.1\r\nHost: ops\r\nContent-Type: application/json\r\n"
-        connection.sendall(head.encode() + b"Content-Length: 9\r\n\r\n{")
+        connection.sendall(head_of(ops, "POST", path) + b"Content-Length: 9\r\n\r\n{")
+        started = time.monotonic()
+        while time.monotonic() - started < 0.4:
+            time.sleep(0.1)
+            connection.sendall(b" ")
         assert answer(connection)[0] == 408
+        assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("rest", [b"\r\n", b"Content-Length: 9\r\n\r\n{"], ids=["no body", "half a body"])
+def test_a_stream_waits_for_no_body(ops: RunningOps, monkeypatch: pytest.MonkeyPatch, rest: bytes) -> None:
+    monkeypatch.setattr(body, "DEADLINE_SECONDS", 0.3)
+    with connect(ops) as connection:
+        connection.sendall(head_of(ops, "GET", "/api/v1/stream") + rest)
+        received_until(connection, b"resync")
+        time.sleep(0.6)
+        assert ops.send(event("onboarding.failed", "s1")).status_code == 201
+        received_until(connection, b"s1")
+
+
+def test_who_waits_for_the_client_behind_its_whole_body_is_not_hurried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(body, "DEADLINE_SECONDS", 0.05)
+    heard: list[str] = []
+    messages: Iterator[Message] = iter([{"type": "http.request"}, {"type": "http.disconnect"}])
+
+    async def receive() -> Message:
+        await asyncio.sleep(0.2 if heard else 0)
+        return next(messages)
+
+    async def send(_message: Message) -> None:
+        """Nothing is answered."""
+
+    async def waiting(_scope: Scope, receive: Receive, _send: Send) -> None:
+        while "http.disconnect" not in heard:
+            heard.append((await receive())["type"])
+
+    asyncio.run(BodyLimit(waiting)({"type": "http", "method": "POST"}, receive, send))
+    assert heard == ["http.request", "http.disconnect"]
 
 
 def test_what_is_no_http_is_a_problem_too(ops: RunningOps) -> None:
@@ -103,9 +164,7 @@ def test_a_refusal_does_not_overtake_the_answers_before_it(ops: RunningOps, befo
 def test_other_routes_bound_their_bodies_too(ops: RunningOps, framing: str) -> None:
     large = b'{"body":"' + b"x" * 200_000 + b'"}'
     content = large if framing == "length" else iter([large[:100_000], large[100_000:]])
-    refused = ops.http.post(
-        "/api/v1/desk/tickets/1/notes", content=content, headers={"content-type": "application/json"}
-    )
+    refused = ops.http.post(NOTES, content=content, headers={"content-type": "application/json"})
     assert refused.status_code == 413
     assert refused.headers["content-type"] == "application/problem+json"
 

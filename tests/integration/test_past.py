@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from ops_service.onboard import timeline, trend
+from ops_service.onboard import past, timeline, trend
+from ops_service.onboard.windows import Window
 from portal_hooks.instants import DAY, HOUR, MINUTE, format_instant
-from projections.log import Delivery
+from projections.log import Delivery, sessions_events
 from projections.tables import REACHED
 from tests.deliveries import START, delivery, logged, store
 from tests.property import oracle
@@ -123,6 +124,24 @@ def test_a_past_session_is_stalled_by_its_own_clock(lived: RunningOps) -> None:
     soon, later = (format_instant(START + minutes * MINUTE) for minutes in (18, 66))
     assert not lived.get(f"{SESSIONS}/s1", as_of=soon, position=5)["stalled"]
     assert lived.get(f"{SESSIONS}/s1", as_of=later, position=5)["stalled"]
+
+
+def test_a_past_window_folds_nobody_who_began_later(ops: RunningOps, monkeypatch: pytest.MonkeyPatch) -> None:
+    for session_id, minute in (("then", 0), ("soon", 61), ("later", 9_000)):
+        store(ops.database, delivery("onboarding.started", session_id, minute, received=minute))
+    asked: list[str] = []
+
+    def read(connection: Any, session_ids: Any, **bounds: Any) -> Any:
+        asked.extend(session_ids)
+        return sessions_events(connection, session_ids, **bounds)
+
+    monkeypatch.setattr(past, "sessions_events", read)
+    hour = Window(START, START + HOUR)
+    with ops.database.read() as connection:
+        [known] = past.sessions_as_of(connection, hour, as_of=START + DAY)
+        assert (known.session_id, asked) == ("then", ["then"])
+        past.sessions_as_of(connection, Window(START, None), as_of=START + HOUR)
+    assert asked == ["then", "soon", "then"] or asked == ["then", "then", "soon"]
 
 
 @pytest.mark.parametrize("minute", [9, 10, 12.5, 16, 17, 19, 100])

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from projections import onboarding
+from projections import onboarding, rebuild
+from projections.driver_path import run_many
 from projections.onboarding import Effect, Event, Session
-from tests.rebuilds import differences
+from tests.rebuilds import differences, no_progress
 from tests.running_ops import RunningOps, event
 
 QUARANTINE = "/api/v1/quarantine"
@@ -103,6 +104,18 @@ def test_the_event_is_kept_and_blocks_nobody(parked: RunningOps, fold: FailingFo
     assert "\nops_quarantined_events 3.0\n" in parked.http.get("/metrics").text
 
 
+def test_a_ticket_of_which_all_is_quarantined_still_tells_its_events(
+    ops: RunningOps, fold: FailingFold
+) -> None:
+    assert ops.send(event("onboarding.failed", "s1")).status_code == 201
+    fold.raises_on = ("onboarding.failed",)
+    rebuild.rebuild(ops.database, no_progress, keep_going=True)
+    [row] = ops.get("/api/v1/desk/tickets")["tickets"]
+    ticket = ops.get(f"/api/v1/desk/tickets/{row['id']}")
+    assert (ticket["session"]["event_count"], ticket["session"]["stale"]) == (0, True)
+    assert [each["effect"] for each in ticket["timeline"]["events"]] == ["quarantined"]
+
+
 def test_it_is_recognised_when_it_comes_again(parked: RunningOps) -> None:
     sent = event("dns.applied", "s3", event_id="again")
     assert [parked.send(sent).status_code for _ in range(2)] == [201, 200]
@@ -132,6 +145,15 @@ def test_a_retry_of_one_session_leaves_the_others(parked: RunningOps, fold: Fail
     for unknown in ("s1", "nobody", ""):
         assert retry(parked, session_id=unknown).status_code == 404
     assert listed(parked) == [(4, "s2", "dns.applied")]
+
+
+def test_so_many_sessions_are_retried_that_no_single_query_could_name_them(ops: RunningOps) -> None:
+    many = 66_000  # PostgreSQL takes 65,535 parameters
+    rows = [(number, f"gone-{number}", "KeyError", 0) for number in range(1, many + 1)]
+    with ops.database.write() as connection:
+        run_many(connection, "INSERT INTO quarantined_events VALUES (?, ?, ?, ?)", rows)
+    assert retry(ops).json() == {"sessions": many, "still_quarantined": 0}
+    assert ops.get(QUARANTINE)["total"] == 0
 
 
 def test_nothing_to_retry_is_no_error(ops: RunningOps) -> None:

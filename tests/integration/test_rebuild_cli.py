@@ -2,8 +2,11 @@
 
 import json
 import os
+import pty
+import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +78,29 @@ def test_a_rebuild_for_people(filled: Database, database_url: str) -> None:
     assert done.stdout.startswith("Rebuilt 2 sessions from 2 events, up to position 2.")
     quiet = run(database_url, "--quiet")
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+
+
+@one_database
+def test_a_terminal_is_shown_a_bar_that_goes_again(filled: Database, database_url: str) -> None:
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        done = subprocess.run(
+            [sys.executable, "-m", "projections.rebuild_cli"],
+            env={**os.environ, "OPS_DATABASE_URL": database_url, "TERM": "xterm"},
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            timeout=60,
+            check=True,
+        )
+        os.close(theirs)
+        shown = ""
+        with suppress(OSError):  # its end: nobody has it open any more
+            while part := terminal.read(4096):
+                shown += part.decode()
+    assert done.stdout.startswith(b"Rebuilt 2 sessions from 2 events")
+    assert re.search(r"tickets.*2/2 events", shown)
+    assert shown.endswith("\x1b[2K"), "the line is emptied"
 
 
 @one_database

@@ -1,19 +1,22 @@
 """A set-up that cannot work is told in a line that says what to mend, never by a traceback or a 500."""
 
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 
 from ops_service.settings import load
 from portal_hooks.outbox_cli import main as outbox
-from projections.database import DatabaseMisconfigured
+from projections.database import Database, DatabaseMisconfigured
 from projections.settings import BadSettings
 from projections.tables import metadata
 from tests.faults.stored_events import opened
@@ -22,6 +25,9 @@ from tests.servers.process import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
+END_SESSIONS = text(
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = CAST(:role AS text)"
+)
 
 
 @contextmanager
@@ -36,15 +42,29 @@ def as_nobody() -> Iterator[None]:
         os.seteuid(was)
 
 
-def refusal(file: Path) -> str:
-    """Why the file cannot be the database."""
-    with (
-        pytest.raises(DatabaseMisconfigured) as raised,
-        opened(f"sqlite:///{file}") as database,
-        database.read(),
-    ):
+def refusal_of(url: str) -> str:
+    """Why nothing can be read from the database."""
+    with pytest.raises(DatabaseMisconfigured) as raised, opened(url) as database, database.read():
         pass
     return str(raised.value)
+
+
+def refusal(file: Path) -> str:
+    """Why the file cannot be the database."""
+    return refusal_of(f"sqlite:///{file}")
+
+
+@contextmanager
+def role_of_its_own(administered: Database) -> Iterator[str]:
+    """The name of a role that may do everything, with the password "own"; gone after the block."""
+    role = f"ops_test_{secrets.token_hex(6)}"
+    with administered.write() as connection:
+        connection.execute(text(f"CREATE ROLE {role} SUPERUSER LOGIN PASSWORD 'own'"))
+    try:
+        yield role
+    finally:
+        with administered.write() as connection:
+            connection.execute(text(f"DROP ROLE {role}"))
 
 
 @pytest.fixture
@@ -122,7 +142,10 @@ def test_serving_without_migrating_says_what_is_missing(empty_database_url: str,
         assert process.stderr
         first = process.stderr.readline()
         process.terminate()
-        process.communicate()
+        try:
+            process.wait(30)
+        finally:
+            process.kill()
     assert first == "The database's schema is not current: run `ops-service migrate`.\n"
 
 
@@ -167,6 +190,47 @@ def test_what_only_reads_or_mends_makes_no_database(
             " `ops-service migrate` makes a new one\n"
         )
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("mistake", "told"),
+    [
+        ({"database": "mistyped"}, 'database "mistyped" does not exist'),
+        ({"username": "mistyped"}, '"mistyped"'),
+        ({"password": "mis-typed"}, "authentication failed for user"),
+        ({"query": {"sslmod": "require"}}, 'invalid connection option "sslmod"'),
+        ({"query": {"sslmode": "on"}}, 'invalid sslmode value: "on"'),
+        ({"host": "word@127.0.0.1"}, "write an @ in the password as %40"),
+    ],
+)
+def test_what_postgresql_refuses_is_told(mistake: dict[str, Any], told: str, postgres_server: str) -> None:
+    url = make_url(postgres_server).set(**mistake)
+    refused = refusal_of(url.render_as_string(hide_password=False))
+    assert refused.startswith("OPS_DATABASE_URL")
+    assert told in refused
+    assert not any(secret in refused for secret in (str(url.password), "word@"))
+
+
+@pytest.mark.parametrize("command", [(REBUILD,), ("ops_service", "check")], ids=" ".join)
+def test_a_mistyped_postgresql_url_is_exit_code_2(
+    command: tuple[str, ...], postgres_server: str, tmp_path: Path
+) -> None:
+    url = make_url(postgres_server).set(database="mistyped").render_as_string(hide_password=False)
+    done = ops_command(tmp_path, url, *command)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert 'database "mistyped" does not exist' in done.stderr
+
+
+def test_a_running_service_waits_until_it_is_let_in_again(postgresql_url: str) -> None:
+    with opened(postgresql_url) as administered, role_of_its_own(administered) as role:
+        url = make_url(postgresql_url).set(username=role, password="own")
+        with running_ops(url.render_as_string(hide_password=False)) as ops:
+            for allowance, status in (("NOLOGIN", 503), ("LOGIN", 201)):
+                with administered.write() as connection:
+                    connection.execute(text(f"ALTER ROLE {role} {allowance}"))
+                    connection.execute(END_SESSIONS, {"role": role})
+                assert ops.send(event("a", "s1")).status_code == status
+            assert ops.get("/readyz")["status"] == "ready"
 
 
 @pytest.mark.parametrize("command", ["migrate", "user list", "token create --name wall"])

@@ -28,6 +28,7 @@ def signed_in(ops: RunningOps) -> Iterator[httpx.Client]:
         {"Origin": "http://127.0.0.1:1"},
         {"Origin": "http://127.0.0.1"},
         {"Origin": "{url}.evil.example"},
+        {"Origin": "http://["},
         {"Sec-Fetch-Site": "cross-site", "Origin": "{url}"},
         {"Sec-Fetch-Site": "same-site"},
         {"Sec-Fetch-Site": "none"},
@@ -68,7 +69,8 @@ def test_a_form_cannot_speak_json(signed_in: httpx.Client, ops: RunningOps) -> N
 def test_another_site_cannot_sign_its_visitors_in(ops: RunningOps) -> None:
     add_user(ops, "mallory", "viewer")
     body = {"name": "mallory", "password": PASSWORD}
-    for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+    elsewhere = ({"Origin": "https://evil.example"}, {"Origin": "http://["}, {"Sec-Fetch-Site": "cross-site"})
+    for headers in elsewhere:
         answer = httpx.post(f"{ops.url}/api/v1/auth/sign-in", json=body, headers=headers)
         assert answer.status_code == 403
         assert "set-cookie" not in answer.headers

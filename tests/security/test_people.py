@@ -8,8 +8,10 @@ import httpx
 import pytest
 from sqlalchemy.engine import make_url
 
-from tests.people import PASSWORD, add_user, browser, sign_in
+from portal_hooks.instants import MINUTE
+from tests.people import PASSWORD, add_user, browser, browser_of, sign_in
 from tests.running_ops import RunningOps
+from tests.security.conftest import Clock
 
 ROOT = Path(__file__).resolve().parents[2]
 USERS = "/api/v1/users"
@@ -70,6 +72,16 @@ def test_the_list_says_how_each_stands(ops: RunningOps) -> None:
     shown = [(row["name"], row["role"], row["state"], row["sessions"]) for row in ops.get(USERS)["users"]]
     assert shown == [("ana", "admin", "active", 1), ("rui", "viewer", "invited", 0)]
     assert "argon2" not in repr(ops.get(USERS))
+
+
+def test_the_list_counts_no_session_that_is_over(ops: RunningOps, clock: Clock) -> None:
+    idle = ops.app.state.settings.session_idle_minutes * MINUTE
+    with browser_of(ops, add_user(ops, "ana", "admin")) as client:
+        clock.now += idle - 1
+        assert [row["sessions"] for row in ops.get(USERS)["users"]] == [1]
+        clock.now += 1
+        assert [row["sessions"] for row in ops.get(USERS)["users"]] == [0]
+        assert client.get("/api/v1/auth/me").status_code == 401
 
 
 def test_a_token_is_shown_once_and_works_until_it_is_revoked(ops: RunningOps) -> None:

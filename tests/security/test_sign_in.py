@@ -8,14 +8,16 @@ from argon2 import PasswordHasher
 from sqlalchemy import select
 
 from ops_service.auth import passwords, users
+from ops_service.auth.principals import SERVER
 from ops_service.auth.throttle import BY_ACCOUNT, BY_ADDRESS
 from portal_hooks.instants import SECOND
 from projections.tables import sign_in_limits
-from tests.people import add_user, browser, sign_in
+from tests.people import PASSWORD, add_user, browser, browser_of, sign_in
 from tests.running_ops import PLAIN_HTTP, RunningOps, running_ops
 from tests.security.conftest import Clock
 
 SIGN_IN = "/api/v1/auth/sign-in"
+NEW = "another long password"
 
 
 @pytest.fixture
@@ -142,6 +144,36 @@ def test_an_administrator_s_link_ends_the_wait(proxied: RunningOps) -> None:
     assert last == 429
     assert proxied.http.post(f"/api/v1/users/{user_id}/link").status_code == 201
     assert guess(proxied, "10.1.0.1", password="correct horse battery").status_code == 200
+
+
+@pytest.mark.parametrize("meanwhile", ["another password", "disabled"])
+def test_a_change_of_password_does_not_undo_what_an_administrator_did_meanwhile(
+    ops: RunningOps, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    user_id = add_user(ops, "ana", "viewer")
+    genuine = passwords.hash_password
+    given = genuine("given by an administrator")
+
+    def slow_hash(password: str) -> str:
+        with ops.database.write() as connection:
+            user = users.find(connection, user_id)
+            assert user is not None
+            if meanwhile == "disabled":
+                users.set_disabled(connection, user, True, SERVER, ops.app.state.clock())
+            else:
+                users.set_password(connection, user, given)
+        return genuine(password)
+
+    with browser_of(ops, user_id) as client:
+        monkeypatch.setattr(passwords, "hash_password", slow_hash)
+        answer = client.post("/api/v1/auth/password", json={"current": PASSWORD, "new": NEW})
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/current")
+        ops.http.patch(f"/api/v1/users/{user_id}", json={"disabled": False})
+        assert client.get("/api/v1/auth/me").status_code == 401
+        password = PASSWORD if meanwhile == "disabled" else "given by an administrator"
+        assert sign_in(client, "ana", NEW).status_code == 401
+        assert sign_in(client, "ana", password).status_code == 200
+    assert [line["action"] for line in ops.get("/api/v1/audit")["lines"]].count("password_refused") == 1
 
 
 def test_hashes_made_with_other_costs_are_renewed(ops: RunningOps, genuine_hashes: None) -> None:
