@@ -7,6 +7,7 @@ they wait without holding up anybody else.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import heapq
 import shutil
@@ -167,8 +168,10 @@ class Backlog:
         if not path.name.startswith("."):
             with NO_FORK:
                 self._lanes[path.name] = Lane(path)
-        elif time.time() - path.stat().st_mtime > _UNFINISHED_SECONDS:
-            shutil.rmtree(path, ignore_errors=True)
+            return
+        with contextlib.suppress(FileNotFoundError):  # it has just got its name
+            if time.time() - path.stat().st_mtime > _UNFINISHED_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
 
     def _merged(self, horizon: int, most: int) -> Iterator[tuple[Record, Lane]]:
         """The waiting events of all lanes in the order they were emitted."""

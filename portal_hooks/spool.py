@@ -239,7 +239,9 @@ def segment_numbers(folder: Path) -> list[int]:
 
 def used_bytes(folder: Path) -> int:
     """The bytes of all segments below `folder`."""
-    return sum(_size(path) for path in folder.glob(f"*/*/*{SEGMENT_SUFFIX}"))
+    # Lanes come and go meanwhile: a walk passes over what is gone, a glob would raise.
+    files = (Path(lane) / name for lane, _, names in os.walk(folder) for name in names)
+    return sum(_size(file) for file in files if file.suffix == SEGMENT_SUFFIX)
 
 
 def _size(path: Path) -> int:

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,15 +52,20 @@ def _emit(url: str, sessions: Sessions, session_id: str, number: int) -> int:
     return pid
 
 
+def _visit(url: str, sessions: Sessions, session_id: str) -> list[int]:
+    return [_emit(url, sessions, session_id, number) for number in range(30)]
+
+
 @pytest.mark.parametrize("options", [[], ["--preload"]], ids=["forked before import", "preloaded"])
 def test_workers_share_a_spool_and_keep_each_sessions_order(
     ops: RunningOps, spool: Path, options: list[str]
 ) -> None:
     sessions: Sessions = {}
-    with _gunicorn(ops.url, spool, *options) as url:
-        pids = [_emit(url, sessions, f"s{number % 4}", number) for number in range(120)]
+    # At once: of requests in a row one worker might take all.
+    with _gunicorn(ops.url, spool, *options) as url, ThreadPoolExecutor(4) as visitors:
+        runs = list(visitors.map(lambda name: _visit(url, sessions, name), ("s0", "s1", "s2", "s3")))
     deliver_the_rest(ingress(ops.url), spool)
-    assert len(set(pids)) > 1
+    assert len({pid for run in runs for pid in run}) > 1
     arrived = stored(ops)
     assert {name: arrived[name] for name in sessions} == sessions
 

@@ -207,8 +207,10 @@ def _rebuild_session(database: Database, session_id: str) -> bool | str:
 
 
 def _rebuild_killed(database: Database, step: int, keep_going: bool) -> None:
+    """Killed after its cutover, it leaves tickets out of step; the next run of --if-stale settles them."""
     with suppress(Killed):
         _rebuild(database, killed_at(step), keep_going)
+    rebuild.settle_tickets(database)
 
 
 def _rebuild_meanwhile(database: Database, batch: History, step: int) -> list[tuple[str, int]] | None:

@@ -218,6 +218,28 @@ def test_a_lane_that_cannot_be_made_leaves_nothing_behind(tmp_path: Path, kind: 
     assert _ids(_lane(spool)) == ["e0"]
 
 
+def test_lanes_that_come_and_go_meanwhile_disturb_nobody(tmp_path: Path) -> None:
+    (tmp_path / LANES).mkdir()
+    stop = threading.Event()
+
+    def come_and_go() -> None:
+        while not stop.is_set():
+            for number in range(20):
+                hidden = tmp_path / LANES / f".{number}"
+                hidden.mkdir()
+                hidden.rename(tmp_path / LANES / str(number))
+            for number in range(20):
+                (tmp_path / LANES / str(number)).rmdir()
+
+    others = threading.Thread(target=come_and_go)
+    others.start()
+    try:
+        assert {used_bytes(tmp_path) for _ in range(1_000)} == {0}
+    finally:
+        stop.set()
+        others.join()
+
+
 def test_the_limit_counts_what_all_processes_left(tmp_path: Path) -> None:
     earlier = Spool(tmp_path)
     _fill(earlier, range(10))
