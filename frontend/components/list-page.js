@@ -21,9 +21,10 @@ export function listPage({ kind, query, asked = query, load, csv, filters, list,
   const path = `/${kind}`;
   const loaded = resource((signal) => load(asked, signal), { concerns });
   const rows = (data) => {
-    if (data[kind].length === 0 && data.next_cursor === null) return nothing(kind, query, path);
-    return [data.total === null ? null : totalLine(kind, data.total), list(data),
-      pager({ path, query, answer: data, shown: data[kind].length, parameter: position })];
+    const found = data[kind].length;
+    if (!found && data.next_cursor === null) return nothing(kind, query, path);
+    return [data.total === null ? null : totalLine(kind, data.total), found ? list(data) : empty(t("list.on")),
+      pager({ path, query, answer: data, shown: found, parameter: position })];
   };
   return {
     title: () => t(`nav.${kind}`),

@@ -70,6 +70,7 @@ export default {
   "filter.until": "Active until", "filter.began-since": "Began since", "filter.began-until": "Began before",
   "filter.as-of": "As of",
   "list.empty": "Nothing matches. Clear a filter or widen the time to see more.",
+  "list.on": "Nothing on this page.",
   "list.waiting.one": "{n} new", "list.waiting.other": "{n} new",
   "pager.label": "Pages", "pager.first": "First page", "pager.next": "Next page",
   "pager.shown": "{shown} of {total} shown",

@@ -76,6 +76,7 @@ export default {
   "filter.until": "Ativa até", "filter.began-since": "Iniciada desde", "filter.began-until": "Iniciada antes de",
   "filter.as-of": "Como se conhecia em",
   "list.empty": "Nada corresponde. Limpe um filtro ou alargue o período para ver mais.",
+  "list.on": "Nada nesta página.",
   "list.waiting.one": "{n} nova", "list.waiting.other": "{n} novas",
   "pager.label": "Páginas", "pager.first": "Primeira página", "pager.next": "Página seguinte",
   "pager.shown": "{shown} de {total} visíveis",

@@ -99,6 +99,7 @@ def test_a_page_of_a_long_log_in_which_nothing_was_found_leads_on(
     assert ops.send(event("onboarding.started", "rare"), key=OTHER_KEY).status_code == 201
     wizard_run(ops, "usual", 4)
     go(desk, f"#/events?source={OTHER_SOURCE}")
+    expect(desk.get_by_text("Nothing on this page.")).to_be_visible()
     for _ in range(2):
         desk.get_by_role("link", name="Next page").click()
     expect(desk.get_by_role("row")).to_have_count(2)
