@@ -1,9 +1,10 @@
 """Verify finds whatever is off; a rebuild, or that of one session, mends it."""
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from projections import rebuild
 from projections.database import Database
@@ -79,6 +80,27 @@ def test_a_session_mended_alone_is_mended_in_every_read_model(database: Database
         wrong = update(onboard_sessions).where(onboard_sessions.c.session_id == "s4")
         connection.execute(wrong.values(furthest_stage="started", current_stage="started"))
     rebuild.rebuild_session(database, "s4")
+    assert differences(database) == []
+
+
+def test_a_session_mended_alone_holds_up_ingest_for_other_tables_only_when_they_are_wrong(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(database)
+    write, held = database.write, []
+
+    def noted() -> AbstractContextManager[Connection]:
+        held.append("lock")
+        return write()
+
+    monkeypatch.setattr(database, "write", noted)
+    rebuild.rebuild_session(database, "s4")
+    assert held == ["lock"]
+    with write() as connection:
+        connection.execute(update(funnel_daily).values(failed=99))
+    held.clear()
+    rebuild.rebuild_session(database, "s4")
+    assert held == ["lock"] * 2
     assert differences(database) == []
 
 
