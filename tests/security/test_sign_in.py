@@ -165,8 +165,9 @@ def test_a_change_of_password_does_not_undo_what_an_administrator_did_meanwhile(
         return genuine(password)
 
     with browser_of(ops, user_id) as client:
-        monkeypatch.setattr(passwords, "hash_password", slow_hash)
-        answer = client.post("/api/v1/auth/password", json={"current": PASSWORD, "new": NEW})
+        with monkeypatch.context() as meddling:
+            meddling.setattr(passwords, "hash_password", slow_hash)
+            answer = client.post("/api/v1/auth/password", json={"current": PASSWORD, "new": NEW})
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/current")
         ops.http.patch(f"/api/v1/users/{user_id}", json={"disabled": False})
         assert client.get("/api/v1/auth/me").status_code == 401
