@@ -9,11 +9,11 @@ from typing import Any, Final
 from sqlalchemy import func, select
 
 from bench.wizard_traffic import Moment, moments
-from portal_hooks.contract import parse_envelope
 from portal_hooks.instants import HOUR, MINUTE, SECOND, parse_instant
-from portal_hooks.strict_json import canonical_json
+from projections.canonical_json import canonical_json
 from projections.database import Database
 from projections.driver_path import run_many
+from projections.envelope import parse_envelope
 from projections.log import LOG
 from projections.migrate import upgrade
 

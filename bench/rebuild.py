@@ -25,9 +25,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench import event_log, replay_rivals
 from bench.measure import Bar, Figure, Report, alternate, ratio, seconds
 from bench.rebuild_command import Run, peak_bytes, run
-from portal_hooks.contract import parse_envelope
 from portal_hooks.instants import format_instant, now_instant
 from projections.database import Database
+from projections.envelope import parse_envelope
 from projections.log import Delivery
 from projections.projector import project
 from tests.servers import postgres

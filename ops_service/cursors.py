@@ -7,7 +7,8 @@ from typing import Any
 
 from ops_service.problems import Problem
 from portal_hooks.contract import FieldError
-from portal_hooks.strict_json import canonical_json, read_json
+from portal_hooks.strict_json import read_json
+from projections.canonical_json import canonical_json
 
 
 def encode(values: Sequence[Any]) -> str:

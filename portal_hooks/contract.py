@@ -1,10 +1,9 @@
-"""The webhook contract: event types, stages, and how bytes become an event.
+"""The webhook contract: event types, stages, and what makes an event valid.
 
 Everything a publisher and the receiver must agree on stands here and nowhere else. The receiver reads
 strictly: what is accepted means the same to every JSON reader and to both databases.
 """
 
-import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
@@ -12,7 +11,6 @@ from typing import Any, Final, NamedTuple
 import idna
 
 from portal_hooks.instants import parse_instant
-from portal_hooks.strict_json import canonical_json
 
 STARTED: Final = "onboarding.started"
 DOMAIN_VALIDATED: Final = "domain.validated"
@@ -63,8 +61,8 @@ class InvalidEvent(ValueError):
         self.errors = errors
 
 
-class Envelope(NamedTuple):
-    """A valid event, ready to be appended."""
+class Fields(NamedTuple):
+    """What a valid event says of itself."""
 
     event_id: str
     event_type: str
@@ -73,17 +71,10 @@ class Envelope(NamedTuple):
     """Microseconds since 1970, UTC."""
     domain: str | None
     """Lower-case A-label form, without a trailing dot."""
-    payload: str
-    """The whole event as canonical JSON, unknown keys included."""
-    content_hash: bytes
-    """SHA-256 of the parsed content: equal for the same event in any key order, spacing or carrier."""
 
 
-def parse_envelope(value: object, carrier: frozenset[str] = frozenset()) -> Envelope:
-    """Read a native envelope from parsed JSON. Keys of `carrier` are kept, but are not part of the content.
-
-    Raises InvalidEvent naming all wrong fields at once.
-    """
+def read_fields(value: object) -> Fields:
+    """Read a native event from parsed JSON. Raises InvalidEvent naming all wrong fields at once."""
     if not isinstance(value, dict):
         raise InvalidEvent([FieldError("", "must be a JSON object")])
     errors: list[FieldError] = []
@@ -94,14 +85,7 @@ def parse_envelope(value: object, carrier: frozenset[str] = frozenset()) -> Enve
     domain = _domain(value, errors)
     if errors:
         raise InvalidEvent(errors)
-    payload = canonical_json(value)
-    content = {key: item for key, item in value.items() if item is not None and key not in carrier}
-    content["occurred_at"] = occurred_at
-    content.pop("domain", None)
-    if domain is not None:
-        content["domain"] = domain
-    content_hash = hashlib.sha256(canonical_json(content).encode()).digest()
-    return Envelope(event_id, event_type, session_id, occurred_at, domain, payload, content_hash)
+    return Fields(event_id, event_type, session_id, occurred_at, domain)
 
 
 def normalise_domain(name: str) -> str | None:

@@ -23,7 +23,7 @@ _MIN_INTEGER: Final = -(2**63)
 _MAX_INTEGER: Final = 2**63 - 1
 _plain_identifier = re.compile(r"[A-Za-z0-9_\-:]{1,128}").fullmatch
 _plain_event_type = re.compile(r"[a-z0-9_.\-]{1,64}").fullmatch
-_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+json_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 class EncodedEvent(NamedTuple):
@@ -50,7 +50,7 @@ def encode_event(
     if data is not None and type(data) is not dict:
         data = dict(data)
     if occurred_at is None and _is_plain(event_id, event_type, session_id, domain, data):
-        inner = "" if data is None else ',"data":' + _json(data)
+        inner = "" if data is None else ',"data":' + json_text(data)
         outer = "" if domain is None else ',"domain":' + encode_basestring(domain)
         body = (
             f'{{"event_id":"{event_id}","event_type":"{event_type}","session_id":"{session_id}",'
@@ -79,9 +79,9 @@ def _encode_strictly(
     }
     if occurred_at is None:
         envelope["occurred_at"] = _now_text()
-    body = _json({key: value for key, value in envelope.items() if value is not None}).encode()
+    body = json_text({key: value for key, value in envelope.items() if value is not None}).encode()
     _check_size(body)
-    read = contract.parse_envelope(read_json(body))
+    read = contract.read_fields(read_json(body))
     return EncodedEvent(read.event_id, read.session_id, body)
 
 

@@ -17,13 +17,13 @@ from portal_hooks.backlog import PARKED
 from portal_hooks.dead_letters import DeadLetter, DeadLetters
 from portal_hooks.delivery import Delivery
 from portal_hooks.endpoint import Condition, EndpointState, ask_to_retry
+from portal_hooks.event_encoding import json_text
 from portal_hooks.frames import Record
 from portal_hooks.instants import format_instant
 from portal_hooks.lanes import Lane
 from portal_hooks.sender import sender_lock
 from portal_hooks.settings import ConfigurationError, HookSettings, read_settings
 from portal_hooks.spool import LANES, Spool
-from portal_hooks.strict_json import canonical_json
 from portal_hooks.transport import Transport
 
 _POLL_SECONDS: Final = 0.05
@@ -198,7 +198,7 @@ def _retry(folder: Path, parsed: argparse.Namespace) -> int:
     spool = Spool(folder)
 
     def retry(letter: DeadLetter) -> None:
-        body = canonical_json(letter.event).encode()
+        body = json_text(letter.event).encode()
         spool.append(letter.event_id, letter.session_id, body, durable=True)
         DeadLetters(folder).drop(letter.event_id)
 

@@ -43,11 +43,6 @@ def read_json(body: bytes, max_depth: int = MAX_DEPTH) -> Any:
     return value
 
 
-def canonical_json(value: Any) -> str:
-    """One text for equal values: sorted keys, no spaces, characters unescaped."""
-    return _encode(value)
-
-
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
@@ -116,4 +111,3 @@ _decode = json.JSONDecoder(
     parse_float=_float,
     parse_constant=_constant,
 ).decode
-_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode

@@ -9,8 +9,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import Connection, Select, case, func, null, select, text
 
-from portal_hooks.contract import Envelope
 from projections.driver_path import driver_rows, run_many, select_in
+from projections.envelope import Envelope
 from projections.onboarding import RANK, TYPES_WITH_FACTS, Event, effective_at
 from projections.tables import webhook_events
 

@@ -19,7 +19,7 @@ from portal_hooks.contract import (
     STAGE_OF,
     STAGES,
 )
-from portal_hooks.strict_json import canonical_json
+from projections.canonical_json import canonical_json
 
 CLOCK_TOLERANCE = 5 * 60 * 1_000_000
 """How far, in microseconds, a portal's clock may run ahead of ours before ours is used instead."""

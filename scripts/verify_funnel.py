@@ -19,7 +19,7 @@ import httpx
 from portal_hooks import contract
 from portal_hooks.instants import HOUR, SECOND, format_instant, now_instant
 from portal_hooks.signing import generate_secret, headers_for, parse_secret
-from portal_hooks.strict_json import canonical_json
+from projections.canonical_json import canonical_json
 from scripts.wizard_runs import RUNS, Run
 
 DEV_ENV = Path(__file__).parents[1] / "var" / "dev.env"

@@ -4,9 +4,9 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
-from portal_hooks.contract import parse_envelope
 from portal_hooks.instants import MINUTE, format_instant
 from projections.database import Database
+from projections.envelope import parse_envelope
 from projections.log import Delivery, Receipt, to_event
 from projections.onboarding import Event, effective_at
 from projections.projector import project

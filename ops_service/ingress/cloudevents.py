@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from portal_hooks.contract import Envelope, FieldError, InvalidEvent, parse_envelope
+from portal_hooks.contract import FieldError, InvalidEvent
+from projections.envelope import Envelope, parse_envelope
 
 STRUCTURED: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"

@@ -5,15 +5,10 @@ from typing import Any, Final, NamedTuple
 
 from ops_service.ingress import cloudevents
 from ops_service.problems import Problem
-from portal_hooks.contract import (
-    IDENTIFIER,
-    MAX_BATCH_ITEMS,
-    Envelope,
-    FieldError,
-    InvalidEvent,
-    parse_envelope,
-)
-from portal_hooks.strict_json import MAX_DEPTH, MalformedJson, canonical_json, read_json
+from portal_hooks.contract import IDENTIFIER, MAX_BATCH_ITEMS, FieldError, InvalidEvent
+from portal_hooks.strict_json import MAX_DEPTH, MalformedJson, read_json
+from projections.canonical_json import canonical_json
+from projections.envelope import Envelope, parse_envelope
 
 JSON: Final = "application/json"
 

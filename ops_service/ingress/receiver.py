@@ -28,9 +28,10 @@ from ops_service.ingress.rejected import Rejection
 from ops_service.ingress.writer import Overloaded, Writer
 from ops_service.problems import Problem, unavailable
 from ops_service.settings import Settings
-from portal_hooks.contract import MAX_BATCH_BYTES, Envelope, InvalidEvent
+from portal_hooks.contract import MAX_BATCH_BYTES, InvalidEvent
 from portal_hooks.instants import SECOND
 from portal_hooks.signing import SignatureRejected, Verified, verify
+from projections.envelope import Envelope
 from projections.log import Delivery, Receipt
 
 CONFLICT = "This source has already sent other content under this event_id; the first is kept."

@@ -9,7 +9,7 @@ from ops_service.ingress.deliveries import InvalidItem
 from ops_service.ingress.event_schemas import request_body
 from ops_service.ingress.receiver import CONFLICT, Receiver
 from ops_service.problems import responses
-from portal_hooks.strict_json import canonical_json
+from projections.canonical_json import canonical_json
 from projections.log import Receipt
 
 PATH = "/api/v1/webhooks/onboard"

@@ -7,7 +7,7 @@ import msgspec
 from ops_service.onboard.queries import SessionRow
 from ops_service.onboard.timeline import Told
 from portal_hooks.contract import STAGES
-from portal_hooks.strict_json import canonical_json
+from projections.canonical_json import canonical_json
 from projections.onboarding import Session, effective_at
 
 

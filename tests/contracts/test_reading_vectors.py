@@ -8,8 +8,9 @@ from sqlalchemy import func, select
 
 from ops_service.ingress.deliveries import read_single, single_carrier
 from ops_service.problems import Problem
-from portal_hooks.contract import MAX_EVENT_BYTES, Envelope, InvalidEvent
+from portal_hooks.contract import MAX_EVENT_BYTES, InvalidEvent
 from portal_hooks.instants import format_instant
+from projections.envelope import Envelope
 from projections.tables import webhook_events
 from tests.contracts.reading_vectors import Vector, load
 from tests.running_ops import RunningOps

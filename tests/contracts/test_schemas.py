@@ -11,8 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ops_service.ingress.cloudevents import RENAMED, rename_pointers, to_native
-from portal_hooks.contract import EVENT_TYPES, STAGE_OF, Envelope, InvalidEvent, parse_envelope
+from portal_hooks.contract import EVENT_TYPES, STAGE_OF, InvalidEvent
 from portal_hooks.strict_json import MalformedJson, read_json
+from projections.envelope import Envelope, parse_envelope
 from scripts import contract_documents
 from tests.contracts.reading_vectors import CONTRACTS, load
 from tests.running_ops import RunningOps, event

@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ops_service.ingress.cloudevents import to_native
-from portal_hooks.contract import Envelope, InvalidEvent, parse_envelope
+from portal_hooks.contract import InvalidEvent
 from portal_hooks.signing import SignatureRejected, verify
 from portal_hooks.strict_json import MAX_DEPTH, MalformedJson, read_json
+from projections.envelope import Envelope, parse_envelope
 from tests.contracts.reading_vectors import load
 from tests.fuzz.budget import TIMEOUT_SECONDS, share
 from tests.fuzz.mutations import ODD_VALUES, spoil_bytes

@@ -5,8 +5,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from portal_hooks.contract import parse_envelope
 from portal_hooks.instants import MINUTE, format_instant
+from projections.envelope import parse_envelope
 from projections.log import Delivery
 from projections.tables import REACHED
 from tests.deliveries import START

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from ops_service.ingress.cloudevents import parse_cloudevent as read
 from ops_service.ingress.cloudevents import rename_pointers
-from portal_hooks.contract import FieldError, InvalidEvent, parse_envelope
+from portal_hooks.contract import FieldError, InvalidEvent
 from portal_hooks.strict_json import read_json
+from projections.envelope import parse_envelope
 
 CLOUDEVENT: dict[str, Any] = {
     "specversion": "1.0",

@@ -8,14 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal_hooks.contract import (
-    FieldError,
-    InvalidEvent,
-    normalise_domain,
-    parse_envelope,
-)
+from portal_hooks.contract import FieldError, InvalidEvent, normalise_domain
 from portal_hooks.instants import parse_instant
 from portal_hooks.strict_json import read_json
+from projections.envelope import parse_envelope
 
 EVENT: dict[str, Any] = {
     "event_id": "b6c1:A-z_9",
@@ -35,6 +31,20 @@ def errors_of(value: object) -> list[FieldError]:
 
 def content_hash(value: dict[str, Any]) -> bytes:
     return parse_envelope(value).content_hash
+
+
+def test_the_hash_of_a_content_is_the_same_in_every_release() -> None:
+    """Logs hold hashes: were they made otherwise, an event sent again would count as another one."""
+    texts = {"é\u2028": '\x01\x1f\n"\\/\x7f😀', "a": {"b": [], "": {}}, "yes": True, "none": None}
+    numbers = [1.5, -0.25, 1e-7, 1.5e300, 123456789.125, -(2**63)]
+    event = EVENT | {"data": texts | {"z": numbers}, "zone": "x"}
+    assert parse_envelope(event).payload == (
+        '{"data":{"a":{"":{},"b":[]},"none":null,"yes":true,'
+        '"z":[1.5,-0.25,1e-7,1.5e300,123456789.125,-9223372036854775808],'
+        '"é\u2028":"\\u0001\\u001f\\n\\"\\\\/\x7f😀"},"domain":"acme.pt","event_id":"b6c1:A-z_9",'
+        '"event_type":"dns.applied","occurred_at":"2026-06-08T12:00:00.123Z","session_id":"8b0c","zone":"x"}'
+    )
+    assert content_hash(event).hex() == "4bbdcadba01a3e1b32926c35b9e2b90219f5f23e30f9168a16f66f8da8038fec"
 
 
 def test_an_event_is_read_field_by_field() -> None:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from portal_hooks.strict_json import MalformedJson, canonical_json, read_json
+from portal_hooks.strict_json import MalformedJson, read_json
+from projections.canonical_json import canonical_json
 
 EASY_TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
 INTEGERS = st.integers(-(2**63), 2**63 - 1)
