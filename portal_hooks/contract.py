@@ -43,7 +43,9 @@ MAX_BATCH_ITEMS: Final = 500
 
 IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_\-:]{1,128}")
 EVENT_TYPE: Final = re.compile(r"[a-z0-9_.\-]{1,64}")
-_LABEL = re.compile(r"[a-z0-9]([a-z0-9\-]{0,61}[a-z0-9])?")
+_LABEL = r"[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])?"
+# A last label of digits alone would make it an IPv4 address.
+_HOST_NAME = re.compile(rf"(?:{_LABEL}\.)*(?![0-9]+\Z){_LABEL}")
 
 
 class FieldError(NamedTuple):
@@ -100,10 +102,7 @@ def normalise_domain(name: str) -> str | None:
             name = idna.encode(name, uts46=True).decode().removesuffix(".")
         except idna.IDNAError:
             return None
-    labels = name.split(".")
-    if len(name) > 253 or labels[-1].isdigit() or not all(map(_LABEL.fullmatch, labels)):
-        return None
-    return name
+    return name if len(name) <= 253 and _HOST_NAME.fullmatch(name) else None
 
 
 def _text(
