@@ -71,6 +71,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         # A sender that follows a redirect may drop the body: a wrong address is told as such.
         redirect_slashes=False,
+        # Nothing here speaks OpenTelemetry, and looking for its providers would cost every request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.settings = settings
     app.state.database = Database(settings.database_url)

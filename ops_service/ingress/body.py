@@ -4,7 +4,7 @@ import asyncio
 from typing import Final
 
 from fastapi import Request
-from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from ops_service.problems import Problem
 
@@ -20,21 +20,24 @@ async def read_body(request: Request, limit: int) -> bytes:
         raise _too_large(limit)
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
-            return await _collect(request, limit)
+            return await _collect(request.receive, limit)
     except TimeoutError:
         raise Problem(
             408, f"The body did not arrive within {DEADLINE_SECONDS} seconds.", headers=CLOSE
         ) from None
-    except ClientDisconnect:
-        raise Problem(400, "The body ended before it was complete.", headers=CLOSE) from None
 
 
-async def _collect(request: Request, limit: int) -> bytes:
+async def _collect(receive: Receive, limit: int) -> bytes:
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    is_whole = False
+    while not is_whole:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Problem(400, "The body ended before it was complete.", headers=CLOSE)
+        body += message.get("body", b"")
         if len(body) > limit:
             raise _too_large(limit)
+        is_whole = not message.get("more_body", False)
     return bytes(body)
 
 
