@@ -154,20 +154,28 @@ def _flush(folder: Path, parsed: argparse.Namespace) -> int:
     ask_to_retry(folder)
     _deliver(folder, settings, time.monotonic() + parsed.timeout)
     left = _facts(folder)
-    print(f"{left['pending']} events wait, {left['dead']} are dead; Ops: {left['endpoint']['condition']}")
+    ops = EndpointState.read(folder)
+    why = f" ({ops.reason})" if ops.reason else ""
+    print(f"Events waiting: {left['pending']}, dead: {left['dead']}; Ops: {ops.condition}{why}")
     return _LEFT_BEHIND if left["pending"] else 0
 
 
 def _deliver(folder: Path, settings: HookSettings, deadline: float) -> None:
-    """Until nothing waits: by ourselves, or, while a portal holds the lock, by the portal, asked to hurry."""
+    """Until nothing waits or can be sent in time: by ourselves, or, while a portal holds the lock, by the
+    portal, asked to hurry."""
     lock = sender_lock(folder)
     delivery: Delivery | None = None
     try:
         while time.monotonic() < deadline:
             if delivery is None and lock.acquire():
                 delivery = Delivery(folder, Transport(settings.batch_url, settings.key))
-            if delivery is not None and delivery.step() == 0:
-                continue
+            if delivery is not None:
+                wait = delivery.step()
+                if wait == 0:
+                    continue
+                is_stopped = EndpointState.read(folder).condition is Condition.STOPPED
+                if is_stopped or (wait or 0) > deadline - time.monotonic():
+                    break
             if not _facts(folder)["pending"]:
                 break
             time.sleep(_POLL_SECONDS)

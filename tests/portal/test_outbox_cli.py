@@ -87,7 +87,9 @@ def test_status_of_a_stopped_endpoint_says_what_to_do(
     _leave_behind(spool, 1)
     receiver.answers.append(Answer(410))
     assert main(["flush", "--timeout", "0.3"]) == 1
-    capsys.readouterr()
+    assert capsys.readouterr().out == (
+        'Events waiting: 1, dead: 0; Ops: stopped (HTTP 410: {"title": "as told"})\n'
+    )
     assert main(["status"]) == 0
     line = capsys.readouterr().out.splitlines()[-1]
     assert line.startswith(
@@ -113,7 +115,14 @@ def test_flush_says_when_something_is_left(
     _leave_behind(spool, 2)
     receiver.judge = lambda _: Answer(503)
     assert main(["flush", "--timeout", "0.3"]) == 1
-    assert "2 events wait" in capsys.readouterr().out
+    assert "Events waiting: 2, dead: 0; Ops: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("status", [401, 410])
+def test_flush_does_not_wait_for_what_will_not_be_tried(spool: Path, receiver: Receiver, status: int) -> None:
+    _leave_behind(spool, 1)
+    receiver.answers.append(Answer(status))
+    assert main(["flush", "--timeout", "290"]) == 1  # longer than a test may take
 
 
 def test_flush_hurries_a_portal_that_runs(spool: Path, receiver: Receiver) -> None:
