@@ -14,10 +14,11 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from ops_service.sparing_log import SparingLog
 from portal_hooks.contract import FieldError, InvalidEvent
 from projections.database import DatabaseUnavailable
 
-logger = logging.getLogger(__name__)
+_refusals = SparingLog(logging.getLogger(__name__))
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = "2"
@@ -105,7 +106,7 @@ def unavailable(detail: str, **extra: Any) -> Problem:
 
 def render_unavailable(error: DatabaseUnavailable) -> JSONResponse:
     """The response when the database cannot be used right now."""
-    logger.warning("the database cannot be used right now: %s", error)
+    _refusals.warning("the database cannot be used right now: %s", error)
     return render(unavailable("The database is busy or out of reach; try again."))
 
 

@@ -6,19 +6,23 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ops_service.sparing_log import SparingLog
+
 logger = logging.getLogger(__name__)
 
 HEADER: Final = b"x-request-id"
 
 
 class RequestId:
-    """Sends `X-Request-Id` with every answer, and logs the id of each that is the service's fault.
+    """Sends `X-Request-Id` with every answer, and logs the id of each that is the service's fault; of those
+    refused for want of room or database, which may be thousands a second, some.
 
     What nobody expected goes on with the id, for the log of the server.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._refusals = SparingLog(logger)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -29,7 +33,9 @@ class RequestId:
         async def send_named(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", ()), (HEADER, request_id.encode())]
-                if message["status"] >= 500:
+                if message["status"] == 503:
+                    self._refusals.warning("request %s was answered with 503", request_id)
+                elif message["status"] >= 500:
                     logger.error("request %s was answered with %s", request_id, message["status"])
             await send(message)
 

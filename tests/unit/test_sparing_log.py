@@ -1,0 +1,21 @@
+"""Under pressure the log stays readable: a line a second for each kind of trouble."""
+
+import logging
+
+import pytest
+
+from ops_service.sparing_log import SparingLog
+
+
+def test_a_message_is_written_once_a_second_and_the_rest_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+    now = 100.0
+    log = SparingLog(logging.getLogger(__name__), lambda: now)
+    for number in range(3):
+        log.warning("no room for %s", number)
+    log.warning("the disk is full")
+    assert caplog.messages == ["no room for 0", "the disk is full"]
+    now += 1
+    log.warning("no room for %s", 3)
+    now += 1
+    log.warning("no room for %s", 4)
+    assert caplog.messages[2:] == ["no room for 3 (2 more before it)", "no room for 4"]
