@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 from projections.database_errors import AlreadyRunning as AlreadyRunning
 from projections.database_errors import DatabaseMisconfigured as DatabaseMisconfigured
@@ -147,7 +148,12 @@ def parse_url(url: str) -> URL:
         if "@" in (parsed.host or ""):
             # What the rest of the password is taken for would be told as the server's name.
             raise DatabaseMisconfigured("OPS_DATABASE_URL: write an @ in the password as %40")
-        return parsed.set(drivername="postgresql+psycopg")
+        usable = parsed.set(drivername="postgresql+psycopg")
+        try:
+            usable.get_dialect()().create_connect_args(usable)
+        except ArgumentError as error:  # several hosts, and ports that do not match them
+            raise DatabaseMisconfigured(f"OPS_DATABASE_URL: {error}") from None
+        return usable
     raise DatabaseMisconfigured(
         f"OPS_DATABASE_URL: {backend} is not supported; use sqlite:///… or postgresql://…"
     )

@@ -24,7 +24,7 @@ _PASSING_STATES: Final = {
 # the refusal counts as passing.
 _REFUSAL: Final = re.compile(
     r'(?:database|role) ".*" does not exist|authentication failed|not permitted to log in|pg_hba\.conf'
-    r"|no password supplied|invalid connection option|invalid \w+ value"
+    r"|no password supplied|invalid connection option|invalid \w+ value|bad value for"
 )
 
 

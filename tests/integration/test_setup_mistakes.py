@@ -200,6 +200,8 @@ def test_what_only_reads_or_mends_makes_no_database(
         ({"password": "mis-typed"}, "authentication failed for user"),
         ({"query": {"sslmod": "require"}}, 'invalid connection option "sslmod"'),
         ({"query": {"sslmode": "on"}}, 'invalid sslmode value: "on"'),
+        ({"query": {"connect_timeout": "soon"}}, "bad value for connect_timeout: 'soon'"),
+        ({"host": None, "query": {"host": "a,b,c", "port": "1,2"}}, "number of hosts and ports"),
         ({"host": "word@127.0.0.1"}, "write an @ in the password as %40"),
     ],
 )
