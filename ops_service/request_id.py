@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+from itertools import count
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,12 +24,15 @@ class RequestId:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._refusals = SparingLog(logger)
+        # Told apart across workers and restarts by the first half: chance for each request would cost more.
+        self._process = secrets.token_hex(4)
+        self._numbers = count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = secrets.token_hex(8)
+        request_id = f"{self._process}-{next(self._numbers)}"
 
         async def send_named(message: Message) -> None:
             if message["type"] == "http.response.start":

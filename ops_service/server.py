@@ -16,6 +16,7 @@ from ops_service.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS
 
 MAX_HEAD_BYTES: Final = 32 * 1024
 HEAD_SECONDS: Final = 10
+BODY_SECONDS: Final = 15
 SHUTDOWN_SECONDS: Final = 10
 STREAM_END_SECONDS: Final = 1
 WORKER_SECONDS: Final = 20
@@ -39,11 +40,11 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_made(transport)
         self.on_shutdown: Callable[[], None] | None = None
         """Set by an endless response: ends it."""
-        self._in_head = True
+        self._in_head, self._in_body = True, False
         self._deadline: asyncio.TimerHandle | None = None
         self._refusal: bytes | None = None
         self._outside_body = self._head_bytes = 0
-        self._set_deadline()
+        self._set_deadline(HEAD_SECONDS)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -51,7 +52,7 @@ class BoundedHttp(HttpToolsProtocol):
         self.scope["extensions"] = {CONNECTION: {"http": self}}
         self._in_head = True
         self._head_bytes = 0
-        self._set_deadline()
+        self._end_deadline()
 
     def on_url(self, url: bytes) -> None:
         self._head_bytes += len(url)
@@ -63,7 +64,7 @@ class BoundedHttp(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self._in_head, self._in_body = False, True
         if self._head_bytes > MAX_HEAD_BYTES:
             raise ValueError("the head is too large")  # the parser stops and has send_400_response called
         self._end_deadline()
@@ -78,6 +79,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._outside_body = 0
+        self._in_body = False
+        self._end_deadline()
         super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
@@ -89,9 +92,8 @@ class BoundedHttp(HttpToolsProtocol):
             return
         if self._outside_body > MAX_HEAD_BYTES:
             self._refuse_head()
-        elif self._deadline is None and self.cycle.response_complete:
-            # Blank lines, or the rest of a request that is answered already: uvicorn would wait for ever.
-            self._set_deadline()
+        elif self._deadline is None:
+            self._bound_waiting()
 
     def on_response_complete(self) -> None:
         was_last = not self.pipeline
@@ -126,9 +128,16 @@ class BoundedHttp(HttpToolsProtocol):
         else:
             self._refuse(400, msg)
 
-    def _set_deadline(self) -> None:
-        self._end_deadline()
-        self._deadline = self.loop.call_later(HEAD_SECONDS, self._give_up_waiting)
+    def _bound_waiting(self) -> None:
+        """Most requests come whole and need no clock; for the rest of the others there is a time."""
+        # Blank lines, or the rest of a request that is answered already: uvicorn would wait for ever.
+        if self._in_head or self.cycle.response_complete:
+            self._set_deadline(HEAD_SECONDS)
+        elif self._in_body:
+            self._set_deadline(BODY_SECONDS)
+
+    def _set_deadline(self, seconds: float) -> None:
+        self._deadline = self.loop.call_later(seconds, self._give_up_waiting)
 
     def _end_deadline(self) -> None:
         if self._deadline is not None:
@@ -136,11 +145,15 @@ class BoundedHttp(HttpToolsProtocol):
             self._deadline = None
 
     def _give_up_waiting(self) -> None:
-        # A kept-alive connection between two requests has uvicorn's own, shorter time-out.
-        if self._in_head and not self.transport.is_closing():
+        self._deadline = None
+        if self.transport.is_closing():
+            return
+        if self._in_head:
             self._refuse(408, f"No complete request within {HEAD_SECONDS} seconds.")
-        else:
+        elif self.cycle.response_complete:
             self.transport.close()
+        elif not self.cycle.response_started:  # what is being answered already needs no body, as a stream
+            self._refuse(408, f"The body did not arrive within {BODY_SECONDS} seconds.")
 
     def _refuse_head(self) -> None:
         detail = f"The request line and headers are larger than {MAX_HEAD_BYTES} bytes."

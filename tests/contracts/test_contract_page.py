@@ -19,7 +19,6 @@ import pytest
 import standardwebhooks.webhooks as published
 
 from ops_service import server
-from ops_service.ingress import body as body_module
 from ops_service.ingress import writer
 from portal_hooks.contract import EVENT_TYPES, STAGE_OF
 from portal_hooks.signing import parse_secret, verify
@@ -184,7 +183,7 @@ class Situation:
         return self.service(allowed_networks="10.0.0.0/8").send(event("onboarding.started", "s1"))
 
     def is_408(self) -> httpx.Response:
-        self._patch.setattr(body_module, "DEADLINE_SECONDS", 0.3)
+        self._patch.setattr(server, "BODY_SECONDS", 0.3)
         address = urlsplit(self.service().url)
         with socket.create_connection((address.hostname or "", address.port or 0), timeout=20) as connection:
             head = f"POST {INGRESS} HTTP/1.1\r\nHost: ops\r\nContent-Type: application/json\r\n"

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from ops_service import server
-from ops_service.ingress import body as ingress_body
 from portal_hooks.signing import headers_for
 from projections.tables import webhook_events
 from tests import running_ops as service
@@ -34,7 +33,7 @@ EVENT = webhook_events.c
 def ops(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningOps]:
     """A real service that soon gives up waiting; framing does not depend on the database."""
     monkeypatch.setattr(server, "HEAD_SECONDS", 1)
-    monkeypatch.setattr(ingress_body, "DEADLINE_SECONDS", 1)
+    monkeypatch.setattr(server, "BODY_SECONDS", 1)
     monkeypatch.setattr(service, "options", lambda: {**server.options(), "timeout_keep_alive": 1})
     with running_ops(sqlite_url) as running:
         yield running
