@@ -68,8 +68,10 @@ def test_a_restart_of_the_service_loses_nothing(database_url: str, tmp_path: Pat
         ops = stack.enter_context(ops_process(database_url, tmp_path, port=port, token=token))
         clients = stack.enter_context(listeners(ops.url, token, 5))
         with portals(ops.url, 4) as ledger:
-            for acknowledged in (50, 100, 150):
-                wait_for(lambda n=acknowledged: len(ledger.positions) > n, 60, "acknowledgements")
+            for restart in (1, 2, 3):
+                wait_for(lambda n=restart: len(ledger.positions) > 50 * n, 60, "acknowledgements")
+                for client in clients:
+                    wait_until(lambda client=client, n=restart: client.connections >= n)  # type: ignore[misc]
                 if how == "stopped":
                     stop(ops)
                 else:
@@ -77,7 +79,7 @@ def test_a_restart_of_the_service_loses_nothing(database_url: str, tmp_path: Pat
                 ops = stack.enter_context(ops_process(database_url, tmp_path, port=port, token=token))
             wait_for(lambda: len(ledger.positions) > 200, 60, "acknowledgements")
         heard_everything(database_url, clients)
-        assert all(client.connections >= 4 for client in clients)
+        assert all(client.connections > 3 for client in clients)
 
 
 def test_a_restart_of_postgresql_loses_nothing_and_cuts_no_stream(tmp_path: Path) -> None:
