@@ -67,6 +67,8 @@ class BoundedHttp(HttpToolsProtocol):
         self._in_head, self._in_body = False, True
         if self._head_bytes > MAX_HEAD_BYTES:
             raise ValueError("the head is too large")  # the parser stops and has send_400_response called
+        if self.parser.should_upgrade() and self._has_body():
+            raise ValueError("the parser would skip the body")
         self._end_deadline()
         super().on_headers_complete()
         if self.is_stopping:
@@ -100,6 +102,8 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_response_complete()
         if was_last and self._refusal is not None:
             self._end(self._refusal)
+        elif not was_last and self._deadline is None:
+            self._bound_waiting()
 
     @property
     def is_stopping(self) -> bool:
@@ -125,11 +129,18 @@ class BoundedHttp(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         if self._head_bytes > MAX_HEAD_BYTES:
             self._refuse_head()
+        elif self.parser.should_upgrade():
+            self._refuse(400, "This server speaks HTTP/1.1 alone: send the request without `Upgrade`.")
         else:
             self._refuse(400, msg)
 
+    def _has_body(self) -> bool:
+        return any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers)
+
     def _bound_waiting(self) -> None:
         """Most requests come whole and need no clock; for the rest of the others there is a time."""
+        if self.pipeline:
+            return  # Nothing is read meanwhile: what is missing may have been sent.
         # Blank lines, or the rest of a request that is answered already: uvicorn would wait for ever.
         if self._in_head or self.cycle.response_complete:
             self._set_deadline(HEAD_SECONDS)

@@ -165,6 +165,7 @@ def _deliver(folder: Path, settings: HookSettings, deadline: float) -> None:
     portal, asked to hurry."""
     lock = sender_lock(folder)
     delivery: Delivery | None = None
+    is_hopeless = False
     try:
         while time.monotonic() < deadline:
             if delivery is None and lock.acquire():
@@ -173,8 +174,9 @@ def _deliver(folder: Path, settings: HookSettings, deadline: float) -> None:
                 wait = delivery.step()
                 if wait == 0:
                     continue
-                is_stopped = EndpointState.read(folder).condition is Condition.STOPPED
-                if is_stopped or (wait or 0) > deadline - time.monotonic():
+                # A step that has sent something tells of the time before it: the next one's word counts.
+                was_hopeless, is_hopeless = is_hopeless, _is_hopeless(delivery, wait, deadline)
+                if was_hopeless and is_hopeless:
                     break
             if not _facts(folder)["pending"]:
                 break
@@ -183,6 +185,11 @@ def _deliver(folder: Path, settings: HookSettings, deadline: float) -> None:
         if delivery is not None:
             delivery.close()
         lock.release()
+
+
+def _is_hopeless(delivery: Delivery, wait: float | None, deadline: float) -> bool:
+    """Nothing more will be tried in the time that is left."""
+    return delivery.state.condition is Condition.STOPPED or (wait or 0) > deadline - time.monotonic()
 
 
 def _list(folder: Path, _: argparse.Namespace) -> int:

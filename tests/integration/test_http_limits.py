@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -57,11 +58,11 @@ def received_until(connection: socket.socket, expected: bytes) -> bytes:
     return received
 
 
-def signed_head(event_id: str, body: bytes) -> bytes:
+def signed_head(event_id: str, body: bytes, path: str = INGRESS) -> bytes:
     """The head of a delivery."""
     signed = headers_for(KEY, event_id, body, int(time.time())) | {"Content-Length": len(body)}
     lines = "".join(f"{name}: {value}\r\n" for name, value in signed.items())
-    return f"POST {INGRESS} HTTP/1.1\r\nHost: ops\r\nContent-Type: application/json\r\n{lines}\r\n".encode()
+    return f"POST {path} HTTP/1.1\r\nHost: ops\r\nContent-Type: application/json\r\n{lines}\r\n".encode()
 
 
 def test_endless_headers_are_cut_off(ops: RunningOps) -> None:
@@ -128,6 +129,37 @@ def test_whose_body_is_whole_is_not_hurried(ops: RunningOps, monkeypatch: pytest
         assert received_until(connection, b"}").startswith(b"HTTP/1.1 201 ")
         connection.sendall(signed_head(sent["event_id"], body) + body)
         assert received_until(connection, b"}").startswith(b"HTTP/1.1 200 ")
+
+
+def test_what_cannot_be_read_yet_is_not_late(ops: RunningOps, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a request that is being answered nothing is read: the rest waits in the sockets' buffers."""
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(server, "BODY_SECONDS", 0.3)
+    one = json.dumps(sent := event("domain.validated", "s1")).encode()
+    many = json.dumps(
+        [event("domain.validated", f"s{n}", data={"x": "y" * 5_000}) for n in range(200)]
+    ).encode()
+    requests = signed_head(sent["event_id"], one) + one + signed_head("many", many, f"{INGRESS}/batch") + many
+    with connect(ops) as connection:
+        with ops.database.write():
+            sending = threading.Thread(target=connection.sendall, args=(requests,))
+            sending.start()
+            time.sleep(1)
+        received = received_until(connection, b"results")
+        sending.join()
+    assert re.findall(rb"HTTP/1\.1 (\d+)", received) == [b"201", b"200"]
+
+
+def test_an_upgrade_with_a_body_is_refused_as_such(ops: RunningOps) -> None:
+    """As Java's client asks for HTTP/2 without TLS. The parser skips the body: signatures would not match."""
+    body = json.dumps(sent := event("domain.validated", "s1")).encode()
+    head = signed_head(sent["event_id"], body)
+    upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n"
+    with connect(ops) as connection:
+        connection.sendall(head[:-2] + upgrade + body)
+        status, problem = answer(connection)
+    assert status == 400
+    assert "without `Upgrade`" in str(problem["detail"])
 
 
 def test_what_is_no_http_is_a_problem_too(ops: RunningOps) -> None:

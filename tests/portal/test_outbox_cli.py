@@ -8,16 +8,20 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from portal_hooks import OnboardHooks
+from portal_hooks.backlog import Backlog
 from portal_hooks.endpoint import Pace
 from portal_hooks.outbox_cli import main
 from portal_hooks.settings import HookSettings
 from portal_hooks.signing import parse_secret
+from portal_hooks.spool import Spool
 from tests.servers.process import free_port
 from tests.servers.webhook_receiver import SECRET, Answer, Receiver
 
@@ -123,6 +127,29 @@ def test_flush_does_not_wait_for_what_will_not_be_tried(spool: Path, receiver: R
     _leave_behind(spool, 1)
     receiver.answers.append(Answer(status))
     assert main(["flush", "--timeout", "290"]) == 1  # longer than a test may take
+
+
+def test_flush_sends_what_comes_while_it_sends(spool: Path, receiver: Receiver) -> None:
+    """Though the session that is parked cannot be tried again in time."""
+
+    def emit(session_id: str) -> None:
+        with closing(Spool(spool)) as emitting:
+            event = {"event_id": f"of-{session_id}", "session_id": session_id}
+            emitting.append(event["event_id"], session_id, json.dumps(event).encode(), durable=True)
+
+    def judge(events: list[dict[str, Any]]) -> None:
+        if events[0]["session_id"] == "first":
+            emit("second")
+
+    emit("bad")
+    with closing(Backlog(spool, 3600)) as backlog:
+        batch = backlog.next_batch(time.time(), 1)
+        assert batch is not None
+        backlog.park(batch, time.time(), 60)
+    emit("first")
+    receiver.judge = judge
+    assert main(["flush", "--timeout", "30"]) == 1
+    assert [event["session_id"] for event in receiver.accepted] == ["first", "second"]
 
 
 def test_flush_hurries_a_portal_that_runs(spool: Path, receiver: Receiver) -> None:
