@@ -10,9 +10,11 @@ export const LANGUAGES = Object.keys(LOCALES);
 /** Loads the catalog of the chosen language, or the browser's, or English. */
 export async function loadCatalog() {
   const wanted = [preference("language"), ...navigator.languages].map((tag) => tag?.slice(0, 2).toLowerCase());
-  language = wanted.find((tag) => tag in LOCALES) ?? "en";
+  const found = wanted.find((tag) => tag in LOCALES) ?? "en";
   // From the root: the script that asks may be sent joined with others, under another address.
-  messages = (await import(`/static/i18n/${language}.js`)).default;
+  messages = (await import(`/static/i18n/${found}.js`)).default;
+  // Not before: what is drawn meanwhile is in the old language, and known as such.
+  language = found;
   document.documentElement.lang = LOCALES[language];
 }
 

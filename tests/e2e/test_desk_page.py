@@ -352,6 +352,19 @@ def test_a_change_of_language_reaches_the_timeline_and_keeps_the_focus(desk: Pag
     expect(names).to_have_count(2)
 
 
+def test_what_is_drawn_while_a_language_is_on_its_way_does_not_stay(desk: Page, ops: RunningOps) -> None:
+    wizard_run(ops, "one", 2)
+    go(desk, "#/sessions/one")
+    names = desk.locator("ol.timeline .event-name")
+    held: list[Route] = []
+    desk.route("**/i18n/pt.js", lambda route: held.append(route))
+    desk.get_by_label("Language").select_option("pt")
+    ops.send(event("dns.applied", "one"))
+    expect(names).to_have_text(["Started", "Domain validated", "DNS applied"])
+    held[0].continue_()
+    expect(names).to_have_text(["Iniciado", "Domínio validado", "DNS aplicado"])
+
+
 def test_the_theme_follows_the_operator(desk: Page) -> None:
     colour = "getComputedStyle(document.body).backgroundColor"
     desk.get_by_label("Theme").select_option("light")
