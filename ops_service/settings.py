@@ -18,7 +18,8 @@ PRIVATE_NETWORKS = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,
 class Settings(DatabaseSettings):
     """All settings of the service."""
 
-    host: str = "127.0.0.1"
+    host: str = Field("127.0.0.1", min_length=1)
+    """An empty one would listen on every address."""
     port: int = Field(8080, ge=0, le=65535)
     webhook_secrets: Annotated[tuple[tuple[str, bytes], ...], NoDecode] = ()
     """(source, key) pairs, from `vm112-portal=whsec_…,whsec_…;other=whsec_…`."""
@@ -29,10 +30,10 @@ class Settings(DatabaseSettings):
     max_event_bytes: int = Field(MAX_EVENT_BYTES, ge=1024, le=4 * 1024 * 1024)
     max_events_per_second: int = Field(10_000, ge=1)
     """What one source may send; beyond it 429."""
-    stalled_after_minutes: int = Field(60, ge=1)
+    stalled_after_minutes: int = Field(60, ge=1, le=366 * 24 * 60)
     max_streams: int = Field(200, ge=1)
     """Live streams open at one time, per process; beyond it 503."""
-    session_idle_minutes: int = Field(12 * 60, ge=1)
+    session_idle_minutes: int = Field(12 * 60, ge=1, le=366 * 24 * 60)
     """Signed out after so long without a request."""
     session_hours: int = Field(7 * 24, ge=1, le=366 * 24)
     """Signed out so long after the sign-in, whatever happens."""

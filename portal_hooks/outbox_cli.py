@@ -231,13 +231,13 @@ def _drop(folder: Path, parsed: argparse.Namespace) -> int:
 def _for_each(folder: Path, parsed: argparse.Namespace, act: Callable[[DeadLetter], None], done: str) -> int:
     """Act on each chosen letter, and then say of how many it was done."""
     letters = DeadLetters(folder)
+    if parsed.is_all == bool(parsed.event_ids):
+        print("ops-portal-outbox: either name events by their ids, or give --all", file=sys.stderr)
+        return _WRONG_USE
     if parsed.is_all:
         chosen: dict[str, DeadLetter | None] = {letter.event_id: letter for letter in letters}
     else:
         chosen = {event_id: letters.get(event_id) for event_id in parsed.event_ids}
-    if not chosen and not parsed.is_all:
-        print("ops-portal-outbox: name events by their ids, or give --all", file=sys.stderr)
-        return _WRONG_USE
     for event_id, letter in chosen.items():
         if letter is None:
             print(f"ops-portal-outbox: no dead event has the id {event_id}", file=sys.stderr)

@@ -212,6 +212,7 @@ def test_a_dead_letter_is_dropped_only_when_named(
 ) -> None:
     first, _ = _bury(spool, receiver)
     assert main(["dead-letter", "drop"]) == 2
+    assert main(["dead-letter", "drop", "--all", "unknown"]) == 2
     assert main(["dead-letter", "drop", str(first), "unknown"]) == 1
     told = capsys.readouterr()
     assert "no dead event has the id unknown" in told.err
