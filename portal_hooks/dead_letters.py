@@ -55,7 +55,7 @@ class DeadLetters:
         unfinished.replace(path)
 
     def __iter__(self) -> Iterator[DeadLetter]:
-        """All of them, the one that died first at the front."""
+        """All of them, the one that died first at the front. Raises OSError where one cannot be read."""
         letters = [_read(path) for path in self._folder.glob(f"*{_SUFFIX}")]
         return iter(sorted(letters, key=lambda letter: (letter.died_at, letter.emitted_at)))
 
@@ -75,7 +75,10 @@ class DeadLetters:
 
 
 def _read(path: Path) -> DeadLetter:
-    return DeadLetter(**json.loads(path.read_bytes()))
+    try:
+        return DeadLetter(**json.loads(path.read_bytes()))
+    except (ValueError, TypeError):
+        raise OSError(f"{path} is no dead letter; look at it, and move it elsewhere") from None
 
 
 def _private(path: str, flags: int) -> int:

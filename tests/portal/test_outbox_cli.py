@@ -220,6 +220,21 @@ def test_a_dead_letter_is_dropped_only_when_named(
     assert _status(capsys)["dead"] == 1
 
 
+@pytest.mark.parametrize("content", ["garbage", "[]", "{}"])
+def test_what_is_no_dead_letter_is_told(
+    spool: Path, receiver: Receiver, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    _bury(spool, receiver)
+    stray = spool / "dead" / "stray.json"
+    stray.write_text(content)
+    assert main(["dead-letter", "drop", "--all"]) == 2
+    assert capsys.readouterr().err == (
+        f"ops-portal-outbox: {stray} is no dead letter; look at it, and move it elsewhere\n"
+    )
+    stray.unlink()
+    assert main(["dead-letter", "drop", "--all"]) == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "complaint"),
     [
