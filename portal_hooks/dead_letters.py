@@ -13,7 +13,7 @@ from typing import Any, Final
 from portal_hooks.frames import Record
 from portal_hooks.instants import format_instant
 
-FOLDER: Final = "dead"
+DEAD: Final = "dead"
 _SUFFIX: Final = ".json"
 
 
@@ -33,7 +33,7 @@ class DeadLetters:
     """The dead letters of a spool folder."""
 
     def __init__(self, spool_dir: Path) -> None:
-        self._folder = spool_dir / FOLDER
+        self._folder = spool_dir / DEAD
 
     def add(self, record: Record, reason: str, now: float) -> None:
         """Keep an event; again for the same id, the newer reason. Raises OSError."""

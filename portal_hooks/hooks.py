@@ -90,7 +90,7 @@ class OnboardHooks(OnboardMoments):
             relay.close()
         left = self._sender.close(timeout)
         if left:
-            self._log.warn("closed", "%d events wait on disk for the portal's next start", left)
+            self._log.warn("closed", "events that wait on disk for the portal's next start: %d", left)
 
     def stats(self) -> HookStats:
         """What became of the events so far."""
@@ -110,8 +110,11 @@ class OnboardHooks(OnboardMoments):
         )
 
     def _keep(self, event: EncodedEvent, durable: bool) -> None:
-        self._spool.append(event.event_id, event.session_id, event.body, durable=durable)
-        self._sender.start()
+        try:
+            self._spool.append(event.event_id, event.session_id, event.body, durable=durable)
+        finally:
+            # Also where there is no room: delivering what earlier processes left makes some.
+            self._sender.start()
 
     def _keep_in(self, connection: Any, event: EncodedEvent) -> None:
         insert_event(connection, event)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from portal_hooks.backlog import PARKED
-from portal_hooks.dead_letters import DeadLetter, DeadLetters
+from portal_hooks.dead_letters import DEAD, DeadLetter, DeadLetters
 from portal_hooks.delivery import Delivery
 from portal_hooks.endpoint import Condition, EndpointState, ask_to_retry
 from portal_hooks.event_encoding import json_text
@@ -79,10 +79,17 @@ def _spool_dir(parsed: argparse.Namespace) -> Path:
     if not folder.is_dir():
         raise ConfigurationError(f"there is no spool folder {folder}")
     # What cannot be listed would seem to be empty.
-    for part in (folder, *(folder / name for name in ("lanes", "parked", "dead"))):
+    for part in (folder, *(folder / name for name in (LANES, PARKED, DEAD))):
         if part.exists() and not os.access(part, os.R_OK | os.X_OK, effective_ids=True):
             raise ConfigurationError(f"{part} is closed to this user; run it as the portal's user")
     return folder
+
+
+def _require_own(folder: Path) -> None:
+    """What another user, root for one, leaves in the spool would be closed to the portal, and stop it."""
+    lanes = folder / LANES
+    if lanes.exists() and (owner := lanes.stat().st_uid) != os.geteuid():
+        raise ConfigurationError(f"{lanes} belongs to user {owner}, the portal's; run it as that user")
 
 
 def _path(text: str) -> Path | None:
@@ -150,6 +157,7 @@ def _waiting(parent: Path) -> list[Record]:
 
 
 def _flush(folder: Path, parsed: argparse.Namespace) -> int:
+    _require_own(folder)
     settings = read_settings({**os.environ, "OPS_SPOOL_DIR": str(folder)})
     ask_to_retry(folder)
     _deliver(folder, settings, time.monotonic() + parsed.timeout)
@@ -210,6 +218,7 @@ def _show(folder: Path, parsed: argparse.Namespace) -> int:
 
 
 def _retry(folder: Path, parsed: argparse.Namespace) -> int:
+    _require_own(folder)
     spool = Spool(folder)
 
     def retry(letter: DeadLetter) -> None:

@@ -155,7 +155,8 @@ class Sender:
                 wait = self._turn()
                 self._log.over("delivery", "the spool can be read again")
             except Exception as error:  # a dead thread would stop every later event
-                self._log.error("delivery", "the spool cannot be delivered from: %r", error)
+                kind = type(error).__name__
+                self._log.error("delivery", "the spool cannot be delivered from: %s: %s", kind, error)
                 wait = 1.0
             if wait > 0:
                 self._wake.wait(wait)

@@ -284,3 +284,19 @@ def test_ctrl_c_ends_a_flush_in_one_line(spool: Path, receiver: Receiver) -> Non
     assert process.returncode == 130
     line = "ops-portal-outbox: interrupted; what waits stays on disk\n"
     assert rest == line or (presses > 1 and rest.endswith(line))
+
+
+@pytest.mark.parametrize("command", [["flush"], ["dead-letter", "retry", "--all"]])
+def test_what_writes_into_the_spool_of_another_user_is_refused(
+    command: list[str],
+    spool: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _leave_behind(spool, 1)
+    owner = spool.stat().st_uid
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "geteuid", lambda: owner + 1)
+        assert main(command) == 2
+    assert f"belongs to user {owner}, the portal's; run it as that user" in capsys.readouterr().err
+    assert _status(capsys)["pending"] == 1

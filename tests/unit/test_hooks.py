@@ -252,6 +252,16 @@ def test_a_full_spool_refuses_the_newest_and_counts_it(
     assert len(caplog.records) == 1
 
 
+def test_a_spool_found_full_is_delivered_from(receiver: Receiver, tmp_path: Path) -> None:
+    earlier = _hooks(f"http://127.0.0.1:{free_port()}", tmp_path)
+    left = [earlier.emit("a.b", "s1", data={"x": "y" * 200}) for _ in range(4)]
+    earlier.close()
+    hooks = _hooks(receiver.url, tmp_path, spool_limit_bytes=1000)
+    assert hooks.emit("a.b", "s1") is None
+    assert [event["event_id"] for event in receiver.wait_for("s1", 4)] == left
+    hooks.close()
+
+
 def test_close_takes_about_its_timeout_when_ops_hangs(receiver: Receiver, tmp_path: Path) -> None:
     receiver.hold.clear()
     hooks = _hooks(receiver.url, tmp_path, timeout=60)
