@@ -34,8 +34,9 @@ def serve(
     settings = load()
     if migrate_first:
         prepare(settings)
-    elif setup_check.MIGRATE in setup_check.findings(settings):
-        print(setup_check.MIGRATE, file=sys.stderr)
+    else:
+        for finding in setup_check.findings(settings):
+            print(finding, file=sys.stderr)
     # uvicorn raises the signal again after an orderly stop; that is no failure. Before the start there is
     # nothing to end. An exception would not do: where Python compiles or collects, a handler's is lost.
     signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(0))

@@ -8,10 +8,8 @@ from ops_service.auth.links import first_operator_is_missing
 from ops_service.settings import Settings
 from projections.database import Database, DatabaseMisconfigured, DatabaseUnavailable
 from projections.fingerprint import freshness
-from projections.schema_revision import is_current
+from projections.schema_revision import fault
 from projections.tables import quarantined_events
-
-MIGRATE = "The database's schema is not current: run `ops-service migrate`."
 
 
 def findings(settings: Settings) -> list[str]:
@@ -33,13 +31,16 @@ def findings(settings: Settings) -> list[str]:
 
 
 def _database_findings(connection: Connection) -> Iterator[str]:
-    if not is_current(connection):
-        yield MIGRATE
+    if wrong := fault(connection):
+        yield f"The database has {wrong}."
         return
     if freshness(connection) == "stale":
         yield "The sessions were built by older logic: run `ops-rebuild-projections`."
     quarantined = connection.execute(select(func.count()).select_from(quarantined_events)).scalar_one()
     if quarantined:
-        yield f"{quarantined} events are quarantined: mend the fold, then run `ops-rebuild-projections`."
+        yield f"Quarantined events: {quarantined}. Mend the fold, then run `ops-rebuild-projections`."
     if first_operator_is_missing(connection):
-        yield "Nobody can sign in: run `ops-service user create NAME --role admin` and open its link."
+        yield (
+            "Nobody can sign in: run `ops-service user create NAME --role admin`, or `ops-service user passwd"
+            " NAME` for somebody `ops-service user list` shows, and open the link."
+        )

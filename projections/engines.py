@@ -112,10 +112,11 @@ def _require_safe_sqlite() -> None:
 
 
 def postgresql_engine(url: URL) -> Engine:
-    """What the URL says goes before our choices; our bounds join its `options`."""
+    """What the URL says goes before our choices; our bounds join its `options`. Connecting raises
+    DatabaseMisconfigured where the database cannot hold every text."""
     given = url.query.get("options", ())
     options = [given] if isinstance(given, str) else [*given]
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=8,
         max_overflow=8,
@@ -124,3 +125,17 @@ def postgresql_engine(url: URL) -> Engine:
         connect_args={name: value for name, value in _CONNECTION.items() if name not in url.query}
         | {"options": " ".join([*options, *_BOUNDS])},
     )
+    # First of all: SQLAlchemy's own questions to a server would stumble over SQL_ASCII.
+    event.listen(engine, "connect", _require_utf8, insert=True)
+    return engine
+
+
+def _require_utf8(connection: Any, _record: Any) -> None:
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        name = connection.info.dbname
+        connection.close()
+        raise DatabaseMisconfigured(
+            f"the database {name} is encoded in {encoding} and cannot hold every event;"
+            " make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+        )

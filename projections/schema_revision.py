@@ -13,6 +13,18 @@ _APPLIED: Final = table("alembic_version", column("version_num"))
 
 def is_current(connection: Connection) -> bool:
     """True when the schema is at the newest revision."""
-    if not inspect(connection).has_table(_APPLIED.name):
-        return False
-    return connection.execute(select(_APPLIED.c.version_num)).scalars().all() == [NEWEST]
+    return fault(connection) is None
+
+
+def fault(connection: Connection) -> str | None:
+    """What schema the database has instead of the newest, and what to run; None when it has that."""
+    applied = (
+        connection.execute(select(_APPLIED.c.version_num)).scalars().all()
+        if inspect(connection).has_table(_APPLIED.name)
+        else []
+    )
+    if applied == [NEWEST]:
+        return None
+    if applied and max(applied) > NEWEST:
+        return f"the schema of a newer version of Ops ({max(applied)}): run that one, or put a backup back"
+    return "no current schema: run `ops-service migrate`"

@@ -41,7 +41,10 @@ def passwd(name: Name, password: Ask = False) -> None:
     """Print a one-time link with which the operator chooses a new password."""
     password_hash = _ask() if password else None
     with writing() as (connection, settings):
-        _let_in(connection, settings, _named(connection, name), password_hash)
+        user = _named(connection, name)
+        if user.disabled_at is not None:
+            raise typer.BadParameter(f"{user.name} is disabled; `ops-service user enable {user.name}` first")
+        _let_in(connection, settings, user, password_hash)
 
 
 @app.command("list")

@@ -118,8 +118,14 @@ def test_the_shell_makes_users_lists_and_disables_them(ops: RunningOps) -> None:
 
 def test_the_shell_brings_back_who_forgot_the_password(ops: RunningOps) -> None:
     add_user(ops, "ana", "admin")
+    add_user(ops, "eva", "admin")
     assert command(ops, "passwd", "ana", "--password", stdin="short\n").returncode == 2
     assert command(ops, "passwd", "ana", "--password", stdin="a quite new one\n").returncode == 0
+    assert command(ops, "disable", "ana").returncode == 0
+    refused = command(ops, "passwd", "ana")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "is disabled" in refused.stderr
+    assert command(ops, "enable", "ana").returncode == 0
     with browser(ops) as client:
         assert sign_in(client, "ana").status_code == 401
         assert sign_in(client, "ana", "a quite new one").status_code == 200
