@@ -11,11 +11,12 @@ from ops_service.auth.guard import DatabaseOf, Editor, GuardedRoute, Reader
 from ops_service.desk import queries, schemas
 from ops_service.desk.queries import Ticket
 from ops_service.onboard import answers
+from ops_service.onboard.funnel import state_of
 from ops_service.onboard.queries import find_session
 from ops_service.onboard.questions import CurrentStage, States, Text, stalled_after
 from ops_service.onboard.routes import timeline_body, unknown_session
 from ops_service.problems import Problem, responses
-from portal_hooks.contract import STAGES, FieldError
+from portal_hooks.contract import FieldError
 from portal_hooks.instants import now_instant
 from projections.tickets import READY_TAG
 
@@ -161,8 +162,8 @@ def _wanted(changes: schemas.TicketChange) -> dict[str, Any]:
 def ticket_body(ticket: Ticket, stalled_before: int) -> dict[str, Any]:
     """A ticket for `TicketBody`."""
     row = ticket.row
-    stalled = row.current_stage in STAGES[:-1] and row.last_event_at < stalled_before
-    return {**row._mapping, "tags": ticket.tags, "stalled": stalled}
+    state = state_of(row.current_stage, row.last_event_at, stalled_before)
+    return {**row._mapping, "tags": ticket.tags, "stalled": state == "stalled"}
 
 
 def _etag(version: int) -> str:
