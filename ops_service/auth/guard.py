@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
@@ -12,7 +12,7 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 from ops_service.auth import cookies, sessions, tokens
 from ops_service.auth.principals import Principal
 from ops_service.auth.request_origin import address_of, is_from_our_page
-from ops_service.problems import Problem
+from ops_service.problems import Problem, responses
 from projections.database import Database, DatabaseUnavailable
 
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
@@ -90,6 +90,12 @@ class GuardedRoute(APIRoute):
             return await answer(request)
 
         return guarded
+
+
+def guarded_router(prefix: str, tag: str, **options: Any) -> APIRouter:
+    """A router for routes that ask for a `Guard`, with the refusals they share."""
+    with_refusals = {"responses": responses(401, 403, 422, 503), **options}
+    return APIRouter(prefix=prefix, tags=[tag], route_class=GuardedRoute, **with_refusals)
 
 
 Reader = Annotated[Principal, Depends(Guard("read"))]

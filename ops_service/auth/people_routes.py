@@ -3,17 +3,15 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from sqlalchemy import Connection, Row
 
 from ops_service import cursors
 from ops_service.auth import audit, links, schemas, sessions, tokens, users
-from ops_service.auth.guard import Admin, DatabaseOf, GuardedRoute, LifetimeOf, Now
+from ops_service.auth.guard import Admin, DatabaseOf, LifetimeOf, Now, guarded_router
 from ops_service.problems import Problem, responses
 
-router = APIRouter(
-    prefix="/api/v1", tags=["people"], responses=responses(401, 403, 422, 503), route_class=GuardedRoute
-)
+router = guarded_router("/api/v1", "people")
 
 Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
 

@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import Depends, Header, Path, Query, Request, Response
 from sqlalchemy import Connection
 
 from ops_service import cursors
 from ops_service.auth import audit
-from ops_service.auth.guard import DatabaseOf, Editor, GuardedRoute, Reader
+from ops_service.auth.guard import DatabaseOf, Editor, Reader, guarded_router
 from ops_service.desk import queries, schemas
 from ops_service.desk.queries import Ticket
 from ops_service.onboard import answers
@@ -20,12 +20,7 @@ from portal_hooks.contract import FieldError
 from portal_hooks.instants import now_instant
 from projections.tickets import READY_TAG
 
-router = APIRouter(
-    prefix="/api/v1/desk/tickets",
-    tags=["desk"],
-    responses=responses(401, 403, 422, 503),
-    route_class=GuardedRoute,
-)
+router = guarded_router("/api/v1/desk/tickets", "desk")
 
 TIMELINE_SHOWN = 200
 DATA_SHOWN_BYTES = 2048

@@ -2,25 +2,20 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel
 from sqlalchemy import func, select
 
 from ops_service import cursors
 from ops_service.auth import audit
-from ops_service.auth.guard import DatabaseOf, Editor, GuardedRoute, Reader
+from ops_service.auth.guard import DatabaseOf, Editor, Reader, guarded_router
 from ops_service.onboard.windows import Instant
 from ops_service.problems import Problem, responses
 from projections.log import LOG
 from projections.quarantine_retry import retry_quarantined
 from projections.tables import quarantined_events
 
-router = APIRouter(
-    prefix="/api/v1/quarantine",
-    tags=["events"],
-    responses=responses(401, 403, 422, 503),
-    route_class=GuardedRoute,
-)
+router = guarded_router("/api/v1/quarantine", "events")
 
 ROW = quarantined_events.c
 

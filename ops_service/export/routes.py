@@ -3,11 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
-from ops_service.auth.guard import DatabaseOf, GuardedRoute, Reader
+from ops_service.auth.guard import DatabaseOf, Reader, guarded_router
 from ops_service.desk import queries as tickets
 from ops_service.desk.routes import AskedTickets, ticket_body
 from ops_service.events.routes import AskedEvents, event_body
@@ -23,13 +22,7 @@ _ANSWERS: Final = {
     **responses(401, 403, 422, 503),
 }
 
-router = APIRouter(
-    prefix="/api/v1",
-    tags=["export"],
-    responses=_ANSWERS,
-    default_response_class=StreamingResponse,
-    route_class=GuardedRoute,
-)
+router = guarded_router("/api/v1", "export", responses=_ANSWERS, default_response_class=StreamingResponse)
 
 _INSTANTS: Final = {
     *("since", "until", "as_of", "first_event_at", "last_event_at", "failed_at", "stage_since"),

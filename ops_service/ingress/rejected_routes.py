@@ -2,22 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel
 from sqlalchemy import func, select
 
 from ops_service import cursors
-from ops_service.auth.guard import DatabaseOf, GuardedRoute, Reader
+from ops_service.auth.guard import DatabaseOf, Reader, guarded_router
 from ops_service.onboard.windows import Instant
-from ops_service.problems import responses
 from projections.tables import rejected_deliveries
 
-router = APIRouter(
-    prefix="/api/v1/rejected-deliveries",
-    tags=["ingress"],
-    responses=responses(401, 403, 422, 503),
-    route_class=GuardedRoute,
-)
+router = guarded_router("/api/v1/rejected-deliveries", "ingress")
 
 ROW = rejected_deliveries.c
 

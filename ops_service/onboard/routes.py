@@ -3,11 +3,11 @@
 from bisect import bisect_right
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 from sqlalchemy import Connection
 
 from ops_service import cursors
-from ops_service.auth.guard import DatabaseOf, GuardedRoute, Reader
+from ops_service.auth.guard import DatabaseOf, Reader, guarded_router
 from ops_service.onboard import answers, past, queries, schemas, timeline
 from ops_service.onboard.questions import AskedFunnel, AskedSessions, funnel_of, stalled_after
 from ops_service.onboard.windows import Instant
@@ -15,12 +15,7 @@ from ops_service.problems import Problem, responses
 from portal_hooks.instants import now_instant
 from projections import onboarding
 
-router = APIRouter(
-    prefix="/api/v1/onboard",
-    tags=["onboard"],
-    responses=responses(401, 403, 422, 503),
-    route_class=GuardedRoute,
-)
+router = guarded_router("/api/v1/onboard", "onboard")
 
 SessionId = Annotated[str, Path(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_:\-]+$")]
 
