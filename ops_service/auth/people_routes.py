@@ -113,16 +113,12 @@ def read_audit(
     cursor: str | None = None,
 ) -> schemas.AuditPage:
     """Sign-ins, refused ones, and every change, newest first."""
-    before = cursors.decode(cursor, int)[0] if cursor else None
+    before = cursors.position(cursor)
     with database.read() as connection:
         total, lines = audit.page(connection, before, limit + 1)
-    more = len(lines) > limit
+    shown, next_cursor = cursors.cut(lines, limit, lambda line: [line.id])
     return schemas.AuditPage.model_validate(
-        {
-            "total": total,
-            "lines": [line._asdict() for line in lines[:limit]],
-            "next_cursor": cursors.encode([lines[limit - 1].id]) if more else None,
-        }
+        {"total": total, "lines": [line._asdict() for line in shown], "next_cursor": next_cursor}
     )
 
 

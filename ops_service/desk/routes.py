@@ -55,16 +55,16 @@ def list_tickets(
     cursor: str | None = None,
 ) -> schemas.TicketList:
     """Tickets, newest first."""
-    before = cursors.decode(cursor, int)[0] if cursor else None
+    before = cursors.position(cursor)
     with database.read() as connection:
         total = queries.count_tickets(connection, filters)
         found = queries.list_tickets(connection, filters, before, limit + 1)
-    more = len(found) > limit
+    shown, next_cursor = cursors.cut(found, limit, lambda ticket: [ticket.row.id])
     return schemas.TicketList.model_validate(
         {
             "total": total,
-            "tickets": [ticket_body(ticket, filters.stalled_before) for ticket in found[:limit]],
-            "next_cursor": cursors.encode([found[limit - 1].row.id]) if more else None,
+            "tickets": [ticket_body(ticket, filters.stalled_before) for ticket in shown],
+            "next_cursor": next_cursor,
         }
     )
 

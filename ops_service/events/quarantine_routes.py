@@ -60,19 +60,13 @@ def list_quarantined(
         .order_by(ROW.position)
         .limit(limit + 1)
     )
-    if cursor:
-        page = page.where(ROW.position > cursors.decode(cursor, int)[0])
+    if (after := cursors.position(cursor)) is not None:
+        page = page.where(ROW.position > after)
     with database.read() as connection:
         total = connection.execute(select(func.count()).select_from(quarantined_events)).scalar_one()
         rows: list[Any] = list(connection.execute(page).mappings())
-    more = len(rows) > limit
-    return QuarantineList.model_validate(
-        {
-            "total": total,
-            "events": rows[:limit],
-            "next_cursor": cursors.encode([rows[limit - 1]["position"]]) if more else None,
-        }
-    )
+    shown, next_cursor = cursors.cut(rows, limit, lambda row: [row["position"]])
+    return QuarantineList.model_validate({"total": total, "events": shown, "next_cursor": next_cursor})
 
 
 @router.post("/retry", responses=responses(404))

@@ -12,6 +12,7 @@ from ops_service.desk.routes import AskedTickets, ticket_body
 from ops_service.events.routes import AskedEvents, event_body
 from ops_service.export import csv_file
 from ops_service.onboard import answers
+from ops_service.onboard.funnel import list_key
 from ops_service.onboard.questions import AskedFunnel, AskedSessions, SessionsQuestion, funnel_of
 from ops_service.problems import responses
 from portal_hooks.contract import STAGES
@@ -102,7 +103,7 @@ def _sessions(connection: Connection, asked: SessionsQuestion) -> Iterator[dict[
     chunk = csv_file.CHUNK if asked.as_of is None else csv_file.MAX_ROWS + 1
 
     def page(last: Any) -> Sequence[Any]:
-        return asked.page(connection, last and (last.session.last_event_at, last.session.session_id), chunk)
+        return asked.page(connection, last and list_key(last.session), chunk)
 
     for row in _pages(page):
         body = answers.session_body(row, asked.stalled_before)

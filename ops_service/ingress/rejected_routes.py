@@ -50,12 +50,12 @@ def list_rejected(
     """What was refused though its signature was right, newest first."""
     where = [ROW.source == source] if source is not None else []
     page = select(rejected_deliveries).where(*where).order_by(ROW.id.desc()).limit(limit + 1)
-    if cursor:
-        page = page.where(ROW.id < cursors.decode(cursor, int)[0])
+    if (before := cursors.position(cursor)) is not None:
+        page = page.where(ROW.id < before)
     with database.read() as connection:
         count = select(func.count()).select_from(rejected_deliveries).where(*where)
         total = connection.execute(count).scalar_one()
         rows = connection.execute(page).mappings().all()
-    shown = [{**row, "body": bytes(row["body"]).decode(errors="replace")} for row in rows[:limit]]
-    cut = cursors.encode([rows[limit - 1]["id"]]) if len(rows) > limit else None
-    return RejectedList.model_validate({"total": total, "rejected": shown, "next_cursor": cut})
+    shown, next_cursor = cursors.cut(rows, limit, lambda row: [row["id"]])
+    rejected = [{**row, "body": bytes(row["body"]).decode(errors="replace")} for row in shown]
+    return RejectedList.model_validate({"total": total, "rejected": rejected, "next_cursor": next_cursor})

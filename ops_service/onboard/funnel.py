@@ -134,8 +134,13 @@ def open_failures(sessions: Iterable[Session]) -> Counter[str | None]:
     )
 
 
+def list_key(session: Session) -> tuple[int, str]:
+    """What lists of sessions are ordered by, and what their cursors hold."""
+    return session.last_event_at, session.session_id
+
+
 def newest_open(sessions: Iterable[Session], limit: int) -> list[Session]:
     """The sessions in progress, newest activity first."""
     in_progress = [session for session in sessions if session.current_stage in STAGES[:-1]]
-    in_progress.sort(key=lambda session: (session.last_event_at, session.session_id), reverse=True)
+    in_progress.sort(key=list_key, reverse=True)
     return in_progress[:limit]

@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
-from ops_service.onboard.funnel import state_of
+from ops_service.onboard.funnel import list_key, state_of
 from ops_service.onboard.queries import ROW, Filters, Place, SessionRow
 from ops_service.onboard.windows import Window
 from portal_hooks.contract import FAILED_STAGE, STAGES
@@ -47,8 +47,8 @@ def list_sessions(
         for session in sessions_as_of(connection, window, as_of)
         if all(_conditions(session, filters, stalled_before))
     ]
-    matching.sort(key=_key, reverse=place.newest_first)
-    page = [session for session in matching if _is_past(_key(session), place)]
+    matching.sort(key=list_key, reverse=place.newest_first)
+    page = [session for session in matching if _is_past(list_key(session), place)]
     return len(matching), [SessionRow(session, None, False) for session in page]
 
 
@@ -89,10 +89,6 @@ def _furthest(session: Session) -> int:
     """Index of the furthest stage, -1 for none; a session known only by a failure counts as started."""
     only_failed = session.furthest < 0 and session.current_stage == FAILED_STAGE
     return 0 if only_failed else session.furthest
-
-
-def _key(session: Session) -> tuple[int, str]:
-    return session.last_event_at, session.session_id
 
 
 def _is_past(key: tuple[int, str], place: Place) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from ops_service import cursors
 from ops_service.auth.guard import DatabaseOf, Reader, guarded_router
 from ops_service.onboard import answers, past, queries, schemas, timeline
+from ops_service.onboard.funnel import list_key
 from ops_service.onboard.questions import AskedFunnel, AskedSessions, funnel_of, stalled_after
 from ops_service.onboard.windows import Instant
 from ops_service.problems import Problem, responses
@@ -41,12 +42,12 @@ def list_sessions(
     after = tuple(cursors.decode(cursor, int, str)) if cursor else None
     with database.read() as connection:
         total, rows = asked.find(connection, after, limit + 1)
-    last = rows[limit - 1].session if len(rows) > limit else None
+    shown, next_cursor = cursors.cut(rows, limit, lambda row: list_key(row.session))
     return schemas.SessionList.model_validate(
         {
             "total": total,
-            "sessions": [answers.session_body(row, asked.stalled_before) for row in rows[:limit]],
-            "next_cursor": cursors.encode([last.last_event_at, last.session_id]) if last else None,
+            "sessions": [answers.session_body(row, asked.stalled_before) for row in shown],
+            "next_cursor": next_cursor,
         }
     )
 
