@@ -2,7 +2,7 @@
 
 from fastapi import Request
 
-from ops_service.ingress.networks import caller_address, is_allowed
+from ops_service.ingress.networks import caller_address, is_within
 
 
 def address_of(request: Request) -> str | None:
@@ -35,7 +35,7 @@ def is_from_our_page(request: Request) -> bool | None:
 def _forwarded(request: Request, header: str) -> str | None:
     """The header's value, where a trusted proxy sent it."""
     proxies = request.app.state.settings.trusted_proxies
-    if not is_allowed(caller_address(_peer(request), (), ()), proxies):
+    if not is_within(caller_address(_peer(request), (), ()), proxies):
         return None
     return request.headers.get(header)
 

@@ -18,19 +18,19 @@ def caller_address(
     to the first address that no trusted proxy has: what stands left of it, anyone may have written.
     """
     address = _address(peer)
-    if not trusted_proxies or not _within(address, trusted_proxies):
+    if not trusted_proxies or not is_within(address, trusted_proxies):
         return address
     hops = b",".join(forwarded_for).split(b",") if forwarded_for else []
     for hop in reversed(hops):
         address = _address(hop.decode("latin-1").strip())
-        if not _within(address, trusted_proxies):
+        if not is_within(address, trusted_proxies):
             return address
     return address
 
 
-def is_allowed(address: Address | None, networks: Sequence[Network]) -> bool:
+def is_within(address: Address | None, networks: Sequence[Network]) -> bool:
     """True when the address is known and lies in one of the networks."""
-    return _within(address, networks)
+    return address is not None and any(address in network for network in networks)
 
 
 @lru_cache(maxsize=1024)
@@ -41,7 +41,3 @@ def _address(text: str) -> Address | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address
-
-
-def _within(address: Address | None, networks: Sequence[Network]) -> bool:
-    return address is not None and any(address in network for network in networks)

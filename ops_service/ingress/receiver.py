@@ -22,7 +22,7 @@ from ops_service.ingress.deliveries import (
     read_single,
     single_carrier,
 )
-from ops_service.ingress.networks import caller_address, is_allowed
+from ops_service.ingress.networks import caller_address, is_within
 from ops_service.ingress.rate_limit import RateLimit
 from ops_service.ingress.rejected import Rejection
 from ops_service.ingress.writer import Overloaded, Writer
@@ -100,7 +100,7 @@ class Receiver:
         forwarded = [value for name, value in request.scope["headers"] if name == b"x-forwarded-for"]
         peer = request.client.host if request.client else ""
         address = caller_address(peer, forwarded, self._settings.trusted_proxies)
-        if not is_allowed(address, self._settings.allowed_networks):
+        if not is_within(address, self._settings.allowed_networks):
             close = {"Connection": "close"}
             raise Problem(403, "This address is outside the allowed networks.", headers=close)
 
@@ -109,7 +109,7 @@ class Receiver:
             return read()
         except InvalidEvent as error:
             await self._keep(admitted, [Rejection(422, str(error), admitted.body)])
-            raise Problem.from_invalid_event(error) from None
+            raise Problem(422, "The event has wrong fields.", errors=error.errors) from None
 
     async def _store(self, admitted: Admitted, envelopes: Sequence[Envelope]) -> list[Receipt]:
         if not envelopes:
