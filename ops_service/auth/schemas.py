@@ -5,11 +5,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from ops_service.auth import passwords, users
+from ops_service.auth.principals import Kind, Role, Scope
 from ops_service.onboard.windows import Instant
-
-Role = Literal["viewer", "agent", "admin"]
-Scope = Literal["read", "write", "admin"]
-Kind = Literal["user", "token", "server", "nobody"]
 
 
 def _user_name(name: str) -> str:

@@ -8,7 +8,7 @@ import typer
 from sqlalchemy import Connection, Row
 
 from ops_service.auth import audit, links, passwords, sessions, users
-from ops_service.auth.principals import ROLES, SERVER
+from ops_service.auth.principals import SERVER, Role
 from ops_service.settings import Settings
 from ops_service.shell_database import writing
 from portal_hooks.instants import now_instant
@@ -16,17 +16,20 @@ from portal_hooks.instants import now_instant
 app = typer.Typer(no_args_is_help=True, help="Operators.")
 
 Name = Annotated[str, typer.Argument(help="The name the operator signs in with.")]
-Role = Annotated[str, typer.Option(help="viewer reads, agent works on tickets, admin manages people.")]
 Ask = Annotated[
     bool, typer.Option("--password", help="Ask for the password (or read it from stdin) instead of a link.")
 ]
 
 
 @app.command("create")
-def create(name: Name, role: Role = "viewer", password: Ask = False) -> None:
+def create(
+    name: Name,
+    role: Annotated[
+        Role, typer.Option(help="viewer reads, agent works on tickets, admin manages people.")
+    ] = "viewer",
+    password: Ask = False,
+) -> None:
     """Add an operator and print the one-time link to hand over."""
-    if role not in ROLES:
-        raise typer.BadParameter("--role is one of viewer, agent, admin")
     name = users.canonical_name(name)
     if not users.NAME.fullmatch(name):
         raise typer.BadParameter(f"a name is {users.NAME_RULE}")
@@ -60,10 +63,8 @@ def list_users() -> None:
 
 
 @app.command("role")
-def change_role(name: Name, role: Annotated[str, typer.Argument(help="viewer, agent or admin")]) -> None:
+def change_role(name: Name, role: Annotated[Role, typer.Argument(help="What the operator may do.")]) -> None:
     """Change what an operator may do."""
-    if role not in ROLES:
-        raise typer.BadParameter("a role is one of viewer, agent, admin")
     with writing() as (connection, _settings):
         users.set_role(connection, _named(connection, name), role, SERVER)
     print(f"{users.canonical_name(name)} is {role} now.")

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from ops_service.onboard.windows import Instant
+from projections.onboarding import Effect
 
 
 class Failure(BaseModel):
@@ -102,9 +103,6 @@ class FunnelBody(BaseModel):
     active_sessions: list[ActiveSession]
 
 
-Effect = Literal["advanced", "confirmed", "failed", "recovered", "noted", "quarantined"]
-
-
 class TimelineEvent(BaseModel):
     """An event in its session's story; `created_at` is when it occurred."""
 
@@ -114,7 +112,7 @@ class TimelineEvent(BaseModel):
     created_at: Instant
     received_at: Instant
     stage: str | None
-    effect: Effect
+    effect: Literal[Effect, "quarantined"]
     clock_skew: bool
     data: dict[str, Any] | None
     data_truncated: bool = False
