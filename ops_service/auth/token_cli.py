@@ -7,6 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ops_service.auth import tokens
 from ops_service.auth.principals import SERVER, Scope
+from ops_service.auth.refusals import Refused
 from ops_service.auth.schemas import TokenName
 from ops_service.shell_database import writing
 from portal_hooks.instants import format_instant
@@ -46,6 +47,6 @@ def revoke(name: Annotated[str, typer.Argument(help="The token's name, as `list`
     with writing() as (connection, _settings):
         found = [row.id for row in tokens.list_all(connection) if row.name == name.strip()]
         if not found:
-            raise tokens.NoSuchToken(f"there is no token {name}; see `ops-service token list`")
+            raise Refused(f"there is no token {name}; see `ops-service token list`")
         tokens.revoke(connection, found[0], SERVER)
     print(f"The token {name.strip()} is revoked.")

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row
 
 from ops_service.auth import audit, links, passwords, sessions, users
 from ops_service.auth.principals import SERVER, Role
+from ops_service.auth.refusals import Refused
 from ops_service.settings import Settings
 from ops_service.shell_database import writing
 from portal_hooks.instants import now_instant
@@ -99,7 +100,7 @@ def sign_out(name: Name) -> None:
 def _named(connection: Connection, name: str) -> Row[Any]:
     user = users.named(connection, users.canonical_name(name))
     if user is None:
-        raise users.NoSuchUser(f"there is no user {users.canonical_name(name)}; see `ops-service user list`")
+        raise Refused(f"there is no user {users.canonical_name(name)}; see `ops-service user list`")
     return user
 
 
