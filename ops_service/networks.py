@@ -1,12 +1,21 @@
-"""Which callers may speak to the ingress, judged by address before anything is read."""
+"""Whose address a request comes from, and in which networks it lies."""
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from fastapi import Request
+
 from ops_service.settings import Network
 
 Address = IPv4Address | IPv6Address
+
+
+def caller_of(request: Request, trusted_proxies: Sequence[Network]) -> Address | None:
+    """`caller_address` of the request."""
+    peer = request.client.host if request.client else ""
+    forwarded = [value for name, value in request.scope["headers"] if name == b"x-forwarded-for"]
+    return caller_address(peer, forwarded, trusted_proxies)
 
 
 def caller_address(
