@@ -1,6 +1,7 @@
 """GET …/funnel.csv, …/sessions.csv, …/events.csv, …/tickets.csv: each with the filters of its JSON answer."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from fastapi.responses import StreamingResponse
@@ -64,7 +65,7 @@ def export_funnel(database: DatabaseOf, _reader: Reader, asked: AskedFunnel) -> 
     """The funnel's table, a row per stage."""
     with database.read() as connection:
         found = funnel_of(connection, asked)
-    rows = [{**step, **found["window"], "as_of": found["as_of"]} for step in found["steps"]]
+    rows = [{**asdict(step), **found["window"], "as_of": found["as_of"]} for step in found["steps"]]
     return csv_file.answer("funnel", csv_file.write(FUNNEL, _cells(FUNNEL, iter(rows))))
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from portal_hooks.contract import FAILED_STAGE, STAGES
@@ -22,8 +23,9 @@ class FunnelRow(NamedTuple):
     reached: tuple[int | None, ...]
 
 
-class Step(NamedTuple):
-    """One stage of the funnel."""
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One stage of the funnel; times are from the previous reached stage to this one."""
 
     stage: str
     reached: int
@@ -114,11 +116,6 @@ def _percentile(ordered: list[int], share: float) -> float | None:
     low = int(place)
     high = min(low + 1, len(ordered) - 1)
     return round((ordered[low] + (ordered[high] - ordered[low]) * (place - low)) / 1_000_000, 3)
-
-
-def as_json(funnel: Funnel) -> dict[str, Any]:
-    """The funnel's part of the answer."""
-    return {**funnel._asdict(), "steps": [step._asdict() for step in funnel.steps]}
 
 
 def failures(codes: Mapping[str | None, int]) -> list[dict[str, Any]]:

@@ -94,8 +94,7 @@ def explain_session(database: DatabaseOf, _reader: Reader, session_id: SessionId
     if not events:
         raise unknown_session()
     fields = timeline.explain(session_id, events, quarantined)
-    shown = {name: setting._asdict() if setting else None for name, setting in fields.items()}
-    return schemas.Explanation.model_validate({"session_id": session_id, "fields": shown})
+    return schemas.Explanation(session_id=session_id, fields=fields)
 
 
 def timeline_body(
