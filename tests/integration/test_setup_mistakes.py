@@ -87,6 +87,15 @@ def test_what_cannot_be_a_sqlite_database_is_told(tmp_path: Path) -> None:
     assert refusal(tmp_path / "text" / "ops.db").endswith("text cannot be used: File exists")
 
 
+def test_parameters_of_a_sqlite_url_are_refused_before_a_file_is_made(tmp_path: Path) -> None:
+    refused = refusal_of(f"sqlite:///{tmp_path}/ops.db?timeout=3&foo=1")
+    assert (
+        refused
+        == "OPS_DATABASE_URL: a SQLite URL ends with the file's name; leave out the ? and what follows"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_this_user_may_not_write_is_told(open_folder: Path) -> None:
     database = open_folder / "ops.db"
     with opened(f"sqlite:///{database}") as made, made.read():
