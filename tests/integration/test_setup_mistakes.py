@@ -175,7 +175,7 @@ def ops_command(folder: Path, url: str, module: str, *arguments: str) -> "subpro
     )
 
 
-REBUILD = "projections.rebuild_cli"
+REBUILD = "projections.rebuild_main"
 
 
 @pytest.mark.parametrize(
