@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -13,8 +12,6 @@ from typing import Annotated, Final
 
 import httpx
 import typer
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench import load
 from bench.measure import Bar, Figure, Report

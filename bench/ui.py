@@ -3,15 +3,12 @@
 A drawing takes from the last byte of the answer to the frame after the last event stood in the page.
 """
 
-import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 from playwright.sync_api import Browser, Page
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.measure import Bar, Figure, Report, alternate, ratio
 from portal_hooks.instants import MINUTE, SECOND, format_instant, now_instant
