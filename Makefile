@@ -56,7 +56,7 @@ contracts: setup-dev ## write the schemas and the AsyncAPI document in docs/cont
 
 lock: setup-dev ## pin what pyproject.toml asks for (UPGRADE=1 takes newer versions)
 	$(LOCK) --output-file requirements.lock
-	$(LOCK) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(LOCK) --extra redis --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
 clean: ## remove the environment and every cache
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build portal_hooks/build *.egg-info portal_hooks/*.egg-info
