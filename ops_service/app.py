@@ -19,6 +19,7 @@ from ops_service.desk_files import DeskFiles
 from ops_service.events import quarantine_routes
 from ops_service.events import routes as events
 from ops_service.export import routes as export
+from ops_service.head_requests import HeadAsGet
 from ops_service.health import metrics
 from ops_service.health import routes as health
 from ops_service.ingress import rejected_routes
@@ -79,6 +80,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.database = Database(settings.database_url)
     app.state.clock = now_instant
     problems.install(app)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit)
     app.add_middleware(IngressShortcut)
     api = (ingress, rejected_routes, onboard, trend, events, quarantine_routes, desk, export, live, health)

@@ -14,7 +14,7 @@ def address_of(request: Request) -> str | None:
 
 def is_https(request: Request) -> bool:
     """True when the browser speaks TLS, to us or to a trusted proxy."""
-    return request.url.scheme == "https" or _forwarded(request, "x-forwarded-proto") == "https"
+    return "https" in (request.url.scheme, _forwarded(request, "x-forwarded-proto"))
 
 
 def is_from_our_page(request: Request) -> bool | None:
@@ -33,11 +33,11 @@ def is_from_our_page(request: Request) -> bool | None:
 
 
 def _forwarded(request: Request, header: str) -> str | None:
-    """The header's value, where a trusted proxy sent it."""
+    """The header's value, where a trusted proxy sent it; of a chain of proxies that of the browser's side."""
     proxies = request.app.state.settings.trusted_proxies
     if not is_allowed(caller_address(_peer(request), (), ()), proxies):
         return None
-    return request.headers.get(header)
+    return request.headers.get(header, "").partition(",")[0].strip().lower() or None
 
 
 def _peer(request: Request) -> str:

@@ -97,7 +97,8 @@ def change_ticket(
         raise Problem(428, "Send If-Match with the ticket's ETag, so that nobody's change is lost.")
     with database.write() as connection:
         ticket = _find(connection, ticket_id)
-        if if_match not in ("*", _etag(ticket.row.version)):
+        named = {tag.strip() for tag in if_match.split(",")}
+        if named.isdisjoint(("*", _etag(ticket.row.version))):
             raise Problem(412, "The ticket was changed meanwhile; read it again and repeat the change.")
         wanted = _wanted(changes)
         if READY_TAG in wanted.get("tags", ()) and not ticket.row.ready_for_ops:

@@ -1,8 +1,10 @@
 """Which callers may speak to the ingress, judged by address before anything is read."""
 
+import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final
 
 from ops_service.settings import Network
 
@@ -33,8 +35,14 @@ def is_allowed(address: Address | None, networks: Sequence[Network]) -> bool:
     return _within(address, networks)
 
 
+_WITH_PORT: Final = re.compile(r"(?P<four>[0-9.]+):[0-9]{1,5}|\[(?P<six>[0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?")
+"""As some proxies write an address."""
+
+
 @lru_cache(maxsize=1024)
 def _address(text: str) -> Address | None:
+    if written := _WITH_PORT.fullmatch(text):
+        text = written["four"] or written["six"]
     try:
         address = ip_address(text)
     except ValueError:

@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
-from ops_service.onboard.queries import ROW, Filters, Place, SessionRow
+from ops_service.onboard.queries import ROW, Filters, Place, SessionRow, spellings
 from ops_service.onboard.windows import Window
 from portal_hooks.contract import FAILED_STAGE, STAGES
 from portal_hooks.instants import EARLIEST
@@ -86,7 +86,9 @@ def _conditions(session: Session, filters: Filters, stalled_before: int) -> Iter
         yield session.current_stage == FAILED_STAGE
         yield (session.failure_code or "") == wanted.failure_code
     yield not wanted.domain or session.domain == wanted.domain
-    yield not wanted.q or wanted.q.lower() in f"{session.session_id}\n{session.domain or ''}".lower()
+    if wanted.q:
+        searched = f"{session.session_id}\n{session.domain or ''}".lower()
+        yield any(text in searched for text in spellings(wanted.q))
     yield wanted.began_since is None or session.first_event_at >= wanted.began_since
     yield wanted.began_until is None or session.first_event_at < wanted.began_until
 

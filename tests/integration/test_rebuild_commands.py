@@ -260,6 +260,22 @@ def test_the_last_verify_shows_in_readyz_and_metrics(ops: RunningOps, database_u
         assert float(line.split()[1]) > 1_700_000_000
 
 
+def test_a_service_of_another_version_that_writes_makes_the_rows_stale(
+    filled: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(database_url)
+    store(filled, delivery("infra.synced", "s2"))
+    assert built_by(filled) == fingerprint.fingerprint()
+    with monkeypatch.context() as older:
+        older.setattr(fingerprint, "fingerprint", lambda: "older")
+        store(filled, delivery("onboarding.completed", "s2", 1))
+    assert built_by(filled) == fingerprint.MIXED
+    store(filled, delivery("onboarding.completed", "s2", 2))
+    assert built_by(filled) == fingerprint.MIXED
+    assert lines(run(database_url, "--if-stale", "--json"))[-1]["result"] == "rebuilt"
+    assert built_by(filled) == fingerprint.fingerprint()
+
+
 def test_rows_of_older_logic_show_in_readyz_and_metrics(ops: RunningOps, database_url: str) -> None:
     build_by_older_logic(ops.database)
     assert (ops.get("/readyz")["projection"], ops.get("/readyz")["fingerprint"]) == ("stale", "older")
