@@ -16,8 +16,8 @@ from sqlalchemy.engine import make_url
 
 from ops_service.settings import load
 from portal_hooks.outbox_cli import main as outbox
+from projections import migrate
 from projections.database import Database, DatabaseMisconfigured, DatabaseUnavailable
-from projections.migrate import upgrade
 from projections.settings import BadSettings
 from projections.tables import metadata, webhook_events
 from tests.deliveries import delivery, store
@@ -269,6 +269,16 @@ def test_a_schema_of_a_newer_version_is_told(database_url: str, tmp_path: Path) 
         assert "ops-service migrate" not in done.stdout + done.stderr
 
 
+def test_an_installation_without_migrations_is_told_as_that(
+    empty_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "_ROOT", tmp_path)
+    with pytest.raises(DatabaseMisconfigured) as raised:
+        migrate.upgrade(empty_database_url)
+    assert str(raised.value).startswith(f"the migrations in {tmp_path / 'migrations'} cannot be applied: ")
+    assert "newer" not in str(raised.value)
+
+
 def test_a_database_with_tables_of_somebody_else_is_left_alone(
     empty_database_url: str, tmp_path: Path
 ) -> None:
@@ -301,7 +311,7 @@ def test_a_postgresql_database_that_cannot_hold_every_text_is_refused(
 def test_a_schema_that_is_missing_on_postgresql_is_told(empty_postgresql_url: str) -> None:
     url = make_url(empty_postgresql_url).update_query_dict({"options": "-csearch_path=nowhere"})
     with pytest.raises(DatabaseMisconfigured, match="make that schema"):
-        upgrade(url.render_as_string(hide_password=False))
+        migrate.upgrade(url.render_as_string(hide_password=False))
 
 
 def test_a_damaged_sqlite_file_is_told(sqlite_url: str, tmp_path: Path) -> None:
