@@ -149,13 +149,18 @@ def _database_of(connection: Any) -> _Database:
         cursor.execute(sql, values)
         return cursor
 
-    spoils = driver in ("psycopg", "psycopg2", "pg8000") and not getattr(connection, "autocommit", False)
-    return _Database(execute, _PLACEHOLDERS[style], spoils)
+    return _Database(execute, _PLACEHOLDERS[style], driver in ("psycopg", "psycopg2", "pg8000"))
 
 
 @contextlib.contextmanager
 def _savepoint(database: _Database) -> Iterator[None]:
-    database.execute(f"SAVEPOINT {_SAVEPOINT}", ())
+    try:
+        database.execute(f"SAVEPOINT {_SAVEPOINT}", ())
+    except Exception:
+        # Refused outside of a transaction, where nothing can be spoilt; in a lost one the caller's statement
+        # fails too. No flag tells: a connection in autocommit may be in a transaction begun by hand.
+        yield
+        return
     try:
         yield
     except Exception:

@@ -2,68 +2,22 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from sqlalchemy import create_engine
-from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
 from portal_hooks import OnboardHooks
-from portal_hooks.outbox import RELAY_ROWS, TABLE, TABLE_DEFINITION, move_rows
+from portal_hooks.outbox import RELAY_ROWS, TABLE, move_rows
 from portal_hooks.settings import HookSettings
 from portal_hooks.signing import parse_secret
 from portal_hooks.spool import Spool
+from tests.portal.portal_database import Connect, outbox_rows
 from tests.servers.webhook_receiver import SECRET, Receiver
-
-Connect = Callable[[], Any]
-
-
-@pytest.fixture
-def hooks(receiver: Receiver, spool: Path) -> Iterator[OnboardHooks]:
-    made = OnboardHooks(HookSettings(receiver.url, parse_secret(SECRET), spool))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def connect(empty_database_url: str) -> Connect:
-    """Opens DB-API connections to a database with the outbox's table and one of the portal's own."""
-    url = make_url(empty_database_url)
-    is_sqlite = url.get_backend_name() == "sqlite"
-
-    def open_one() -> Any:
-        if is_sqlite:
-            return sqlite3.connect(url.database or "", timeout=10)
-        return psycopg.connect(empty_database_url)
-
-    connection = open_one()
-    connection.execute(TABLE_DEFINITION[url.get_backend_name()])
-    connection.execute("CREATE TABLE accounts (name VARCHAR(20) PRIMARY KEY)")
-    connection.commit()
-    connection.close()
-    return open_one
-
-
-@pytest.fixture
-def engine_url(empty_database_url: str, connect: Connect) -> str:
-    url = make_url(empty_database_url)
-    return url.set(
-        drivername={"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}[url.get_backend_name()]
-    ).render_as_string(hide_password=False)
-
-
-def _rows(connect: Connect) -> list[str]:
-    connection = connect()
-    ids = [row[0] for row in connection.execute(f"SELECT event_id FROM {TABLE} ORDER BY id").fetchall()]
-    connection.close()
-    return ids
 
 
 def test_no_phantom_event_on_rollback(hooks: OnboardHooks, receiver: Receiver, connect: Connect) -> None:
@@ -77,7 +31,7 @@ def test_no_phantom_event_on_rollback(hooks: OnboardHooks, receiver: Receiver, c
     connection.close()
     assert [event["event_id"] for event in receiver.wait_for("s2", 1)] == [kept]
     assert receiver.of("s1") == []
-    assert _rows(connect) == []
+    assert outbox_rows(connect) == []
 
 
 def test_an_event_is_not_sent_before_the_commit(
@@ -102,7 +56,7 @@ def test_sqlalchemy_takes_part(hooks: OnboardHooks, connect: Connect, engine_url
         kept = hooks.emit_in(transaction, "account.created", "s1")
         transaction.commit()
     engine.dispose()
-    assert _rows(connect) == [kept]
+    assert outbox_rows(connect) == [kept]
 
 
 def test_a_failed_emit_leaves_the_business_transaction_whole(hooks: OnboardHooks, connect: Connect) -> None:
@@ -136,7 +90,7 @@ def test_a_relay_that_dies_before_its_commit_moves_the_rows_again(
     with pytest.raises(Exception, match="lost"):
         move_rows(_LosesItsConnection(broken), dying)
     broken.close()
-    assert _rows(connect) == ids
+    assert outbox_rows(connect) == ids
     assert dying.appended == 3
 
 
