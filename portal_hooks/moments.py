@@ -243,7 +243,7 @@ class OnboardMoments(ABC):
         """Any event, as a row of `onboard_outbox` in the transaction of `connection`: it exists if, and only
         if, that commits. A relay moves it on, see `OnboardHooks.relay_from`.
 
-        `connection` is a DB-API connection or an SQLAlchemy Connection or Session.
+        `connection` is a DB-API connection, an SQLAlchemy Connection or Session, or Django's.
         """
         event = encode_event(event_type, session_id, domain, data, event_id, occurred_at)
         self._keep_in(connection, event)
