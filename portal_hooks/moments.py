@@ -83,6 +83,13 @@ class OnboardMoments(ABC):
         """Begin to deliver at once what is left from before; otherwise the first event does that."""
 
     @abstractmethod
+    def relay_from(self, connect: Callable[[], Any]) -> None:
+        """Move rows of `onboard_outbox`, which `emit_in` writes, into the spool until the hooks are closed.
+
+        `connect` opens a DB-API connection of the relay's own. To be called in the process that serves.
+        """
+
+    @abstractmethod
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait up to `timeout` seconds for what this process emitted; True when nothing waits any more."""
 
@@ -241,7 +248,7 @@ class OnboardMoments(ABC):
         occurred_at: str | datetime | None = None,
     ) -> str | None:
         """Any event, as a row of `onboard_outbox` in the transaction of `connection`: it exists if, and only
-        if, that commits. A relay moves it on, see `OnboardHooks.relay_from`.
+        if, that commits. A relay moves it on, see `relay_from`.
 
         `connection` is a DB-API connection, an SQLAlchemy Connection or Session, or Django's.
         """
