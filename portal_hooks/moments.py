@@ -266,8 +266,10 @@ class OnboardMoments(ABC):
     def _note(self, outcome: str, moment: str, error: Exception) -> None:
         with self._counting:
             self._counts[outcome] += 1
-        kind = type(error).__name__
-        self._log.warn(f"{moment}: {kind}", "%s emitted nothing: %s: %s", moment, kind, error)
+        # What SQLAlchemy makes of a driver's error, and a driver's further lines, repeat the customer's data.
+        cause = getattr(error, "orig", None) or error
+        kind, text = type(cause).__name__, str(cause).partition("\n")[0]
+        self._log.warn(f"{moment}: {kind}", "%s emitted nothing: %s: %s", moment, kind, text)
 
 
 def _fields(data: Mapping[str, Any] | None, **named: Any) -> dict[str, Any]:

@@ -41,6 +41,18 @@ def _drop_outbox(connect: Connect) -> None:
     connection.close()
 
 
+def _break_outbox(connect: Connect) -> None:
+    """The table takes no row; PostgreSQL shows the refused one in its message."""
+    _drop_outbox(connect)
+    connection = connect()
+    connection.execute(
+        f"CREATE TABLE {TABLE} (event_id TEXT, session_id TEXT, body TEXT,"
+        " CONSTRAINT too_short CHECK (length(body) > 1000))"
+    )
+    connection.commit()
+    connection.close()
+
+
 def _accounts(connect: Connect) -> list[str]:
     connection = connect()
     names = [row[0] for row in connection.execute("SELECT name FROM accounts ORDER BY name").fetchall()]
@@ -102,6 +114,27 @@ def test_an_sqlalchemy_engine_in_autocommit_writes_the_row(
     engine.dispose()
     assert outbox_rows(connect) == [kept]
     assert _accounts(connect) == ["a", "b"]
+
+
+@pytest.mark.parametrize("is_sqlalchemy", [False, True], ids=["driver", "sqlalchemy"])
+def test_a_failed_emit_is_one_line_in_the_log_without_the_customers_data(
+    hooks: OnboardHooks,
+    connect: Connect,
+    engine_url: str,
+    caplog: pytest.LogCaptureFixture,
+    is_sqlalchemy: bool,
+) -> None:
+    _break_outbox(connect)
+    engine = create_engine(engine_url)
+    connection = engine.connect() if is_sqlalchemy else connect()
+    assert hooks.emit_in(connection, "account.created", "s1", data={"email": "ana@acme.pt"}) is None
+    connection.close()
+    engine.dispose()
+    [record] = caplog.records
+    assert "emit_in emitted nothing: " in record.getMessage()
+    assert "too_short" in record.getMessage()
+    assert "ana@acme.pt" not in caplog.text
+    assert "\n" not in record.getMessage()
 
 
 class _PortalsSqlite(sqlite3.Connection):
