@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from portal_hooks.signing import parse_secret
 
 INGRESS_PATH: Final = "/api/v1/webhooks/onboard"
+BATCH_SUFFIX: Final = "/batch"
 MEGABYTE: Final = 1024 * 1024
 DEFAULT_SPOOL_LIMIT_MB: Final = 256
 
@@ -30,7 +31,7 @@ class HookSettings(NamedTuple):
     @property
     def batch_url(self) -> str:
         """Where many events at once are posted to."""
-        return f"{self.url}/batch"
+        return self.url + BATCH_SUFFIX
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> HookSettings:
