@@ -157,6 +157,8 @@ class OnboardMoments(ABC):
         """DNS records were applied; emits nothing when there were none."""
         if not applied:
             return None
+        if isinstance(applied, str | bytes | Mapping):  # a list of its letters or keys would be accepted
+            raise TypeError(f"applied is a {type(applied).__name__}, not a list of records")
         fields = _fields(data, applied=list(applied), provider=provider)
         return self._emit(contract.DNS_APPLIED, session_id, domain, fields, durable)
 

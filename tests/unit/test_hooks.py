@@ -135,6 +135,9 @@ def test_emit_takes_its_own_id_time_and_type(hooks: OnboardHooks, receiver: Rece
         lambda hooks: hooks.emit("a.b", "s1", occurred_at=7),
         lambda hooks: hooks.domain_validated("s1", data=["no", "mapping"]),
         lambda hooks: hooks.dns_applied("s1", applied=42),
+        lambda hooks: hooks.dns_applied("s1", applied="MX"),
+        lambda hooks: hooks.dns_applied("s1", applied=b"MX"),
+        lambda hooks: hooks.dns_applied("s1", applied={"MX": "mx.acme.pt"}),
         lambda hooks: hooks.started(None),
     ],
 )
