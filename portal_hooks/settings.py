@@ -64,6 +64,10 @@ def _ingress_url(text: str) -> str:
         usable = False
     if not usable:
         raise ConfigurationError("OPS_WEBHOOK_URL is not an http or https address, e.g. http://vm122:8080")
+    if "?" in text or "#" in text:
+        raise ConfigurationError(
+            "OPS_WEBHOOK_URL has a query or a fragment; leave away what begins with ? or #, e.g. http://vm122:8080"
+        )
     text = text.rstrip("/")
     return text + INGRESS_PATH if parts.path in ("", "/") else text
 
