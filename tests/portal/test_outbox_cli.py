@@ -239,6 +239,8 @@ def test_what_is_no_dead_letter_is_told(
     ("arguments", "environment", "complaint"),
     [
         (["status"], {"OPS_SPOOL_DIR": ""}, "OPS_SPOOL_DIR is not set"),
+        (["status"], {"OPS_SPOOL_DIR": " "}, "OPS_SPOOL_DIR is not set"),
+        (["--spool", "", "status"], {}, "--spool is not set"),
         (["status"], {"OPS_SPOOL_DIR": "/nowhere/at/all"}, "there is no spool folder"),
         (["flush"], {"OPS_WEBHOOK_SECRET": ""}, "OPS_WEBHOOK_SECRET is not set"),
     ],
