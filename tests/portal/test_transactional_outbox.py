@@ -2,22 +2,49 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
-from sqlalchemy import create_engine
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
 from portal_hooks import OnboardHooks
-from portal_hooks.outbox import RELAY_ROWS, TABLE, move_rows
+from portal_hooks.outbox import RELAY_ROWS, TABLE, TABLE_DEFINITION, move_rows
 from portal_hooks.settings import HookSettings
 from portal_hooks.signing import parse_secret
 from portal_hooks.spool import Spool
 from tests.portal.portal_database import Connect, outbox_rows
 from tests.servers.webhook_receiver import SECRET, Receiver
+
+PAGE: Final = (Path(__file__).parents[2] / "docs" / "portal.md").read_text(encoding="utf-8")
+
+
+def test_the_migration_of_the_page_makes_the_table(
+    hooks: OnboardHooks, connect: Connect, engine_url: str
+) -> None:
+    [migration] = re.findall(r"```python\n(from alembic import op\n.*?)```", PAGE, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(migration, names)
+    engine = create_engine(engine_url)
+    with engine.begin() as connection:
+        connection.execute(text(f"DROP TABLE {TABLE}"))
+        with Operations.context(MigrationContext.configure(connection)):
+            names["upgrade"]()
+        kept = hooks.emit_in(connection, "account.created", "s1")
+    engine.dispose()
+    assert outbox_rows(connect) == [kept]
+
+
+def test_the_sql_of_the_page_is_the_table_s() -> None:
+    [sql] = re.findall(r"```sql\n(CREATE TABLE onboard_outbox .*?);\n```", PAGE, re.DOTALL)
+    shown = re.findall(r"\w+|[(),]", re.sub(r"--.*", "", sql))
+    assert shown == re.findall(r"\w+|[(),]", TABLE_DEFINITION["postgresql"])
 
 
 def test_no_phantom_event_on_rollback(hooks: OnboardHooks, receiver: Receiver, connect: Connect) -> None:
