@@ -22,7 +22,7 @@ from portal_hooks.frames import Record
 from portal_hooks.instants import format_instant
 from portal_hooks.lanes import Lane
 from portal_hooks.sender import sender_lock
-from portal_hooks.settings import ConfigurationError, HookSettings, read_settings
+from portal_hooks.settings import ConfigurationError, HookSettings, read_settings, read_spool_limit
 from portal_hooks.spool import LANES, Spool
 from portal_hooks.transport import Transport
 
@@ -220,7 +220,7 @@ def _show(folder: Path, parsed: argparse.Namespace) -> int:
 
 def _retry(folder: Path, parsed: argparse.Namespace) -> int:
     _require_own(folder)
-    spool = Spool(folder)
+    spool = Spool(folder, limit_bytes=read_spool_limit(os.environ))
 
     def retry(letter: DeadLetter) -> None:
         body = json_text(letter.event).encode()

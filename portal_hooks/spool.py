@@ -33,6 +33,7 @@ PROGRESS_BYTES: Final = 1024
 SEGMENT_SUFFIX: Final = ".seg"
 SEGMENT_BYTES: Final = 4 * 1024 * 1024
 LIMIT_BYTES: Final = 256 * 1024 * 1024
+"""Unless OPS_SPOOL_LIMIT_MB says otherwise."""
 SYNC_SECONDS: Final = 1.0
 _ROOM_SECONDS: Final = 1.0
 
