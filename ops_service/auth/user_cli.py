@@ -31,10 +31,11 @@ def create(
     password: Ask = False,
 ) -> None:
     """Add an operator and print the one-time link to hand over."""
-    name = users.canonical_name(name)
-    if not users.NAME.fullmatch(name):
-        raise typer.BadParameter(f"a name is {users.NAME_RULE}")
-    password_hash = _ask() if password else None
+    try:
+        name = users.parse_name(name)
+    except ValueError as error:
+        raise typer.BadParameter(f"a name is {error}") from None
+    password_hash = _ask(name) if password else None
     with writing() as (connection, settings):
         users.create(connection, name, role, SERVER, now_instant())
         _let_in(connection, settings, _named(connection, name), password_hash)
@@ -43,7 +44,7 @@ def create(
 @app.command("passwd")
 def passwd(name: Name, password: Ask = False) -> None:
     """Print a one-time link with which the operator chooses a new password."""
-    password_hash = _ask() if password else None
+    password_hash = _ask(users.canonical_name(name)) if password else None
     with writing() as (connection, settings):
         user = _named(connection, name)
         if user.disabled_at is not None:
@@ -115,13 +116,12 @@ def _let_in(connection: Connection, settings: Settings, user: Row[Any], password
     print(f"Valid once, for 24 hours. {user.name} chooses a password there.", file=sys.stderr)
 
 
-def _ask() -> str:
+def _ask(name: str) -> str:
     if sys.stdin.isatty():
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     else:
         password = sys.stdin.readline().rstrip("\n")
-    if not passwords.MIN_LENGTH <= len(password) <= passwords.MAX_LENGTH:
-        raise typer.BadParameter(
-            f"a password has {passwords.MIN_LENGTH} to {passwords.MAX_LENGTH} characters"
-        )
-    return passwords.hash_password(password)
+    try:
+        return passwords.hash_new(password, name)
+    except ValueError as error:
+        raise typer.BadParameter(f"the password {error}") from None

@@ -14,12 +14,19 @@ from projections.tables import users
 
 ROW: Final = users.c
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}", re.ASCII)
-NAME_RULE: Final = "1 to 64 of a-z, 0-9, . _ @ -, beginning with a letter or digit"
 
 
 def canonical_name(name: str) -> str:
     """The name as it is stored: people type capitals and blanks."""
     return name.strip().lower()
+
+
+def parse_name(text: str) -> str:
+    """The name a new user gets. Raises ValueError."""
+    name = canonical_name(text)
+    if not NAME.fullmatch(name):
+        raise ValueError("1 to 64 of a-z, 0-9, . _ @ -, beginning with a letter or digit")
+    return name
 
 
 def create(connection: Connection, name: str, role: str, by: Principal, now: int) -> int:
