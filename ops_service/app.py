@@ -3,6 +3,7 @@
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -64,7 +65,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or load()
     app = Ops(
         title="Ops onboarding desk",
-        version="0.1.0",
+        version=version("ops-service"),
         description="Onboarding events, the funnel they make, and the tickets that follow from them.",
         lifespan=_lifespan,
         # Their pages load scripts from other hosts; /openapi.json is for any reader of OpenAPI.

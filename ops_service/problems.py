@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from ops_service.health import metrics
 from ops_service.sparing_log import SparingLog
 from portal_hooks.contract import FieldError
 from projections.database import DatabaseUnavailable
@@ -104,6 +105,7 @@ def unavailable(detail: str, **extra: Any) -> Problem:
 
 def render_unavailable(error: DatabaseUnavailable) -> JSONResponse:
     """The response when the database cannot be used right now."""
+    metrics.UNAVAILABLE.inc()
     _refusals.warning("the database cannot be used right now: %s", error)
     return render(unavailable("The database is busy or out of reach; try again."))
 

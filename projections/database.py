@@ -146,6 +146,10 @@ def parse_url(url: str) -> URL:
     if backend == "sqlite":
         if not parsed.database or parsed.database == ":memory:":
             raise DatabaseMisconfigured("the SQLite URL must name a file, such as sqlite:///var/ops.db")
+        if parsed.query:
+            raise DatabaseMisconfigured(
+                "OPS_DATABASE_URL: a SQLite URL ends with the file's name; leave out the ? and what follows"
+            )
         return parsed.set(drivername="sqlite+pysqlite")
     if backend in ("postgresql", "postgres"):
         if "@" in (parsed.host or ""):

@@ -217,7 +217,3 @@ def _existing_database() -> Iterator[Database]:
 def _give_up(text: str, code: int) -> None:
     print(f"ops-rebuild-projections: {text}", file=sys.stderr)
     sys.exit(code)
-
-
-if __name__ == "__main__":
-    main()

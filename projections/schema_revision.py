@@ -18,13 +18,20 @@ def is_current(connection: Connection) -> bool:
 
 def fault(connection: Connection) -> str | None:
     """What schema the database has instead of the newest, and what to run; None when it has that."""
-    applied = (
-        connection.execute(select(_APPLIED.c.version_num)).scalars().all()
-        if inspect(connection).has_table(_APPLIED.name)
-        else []
-    )
-    if applied == [NEWEST]:
+    applied = _applied(connection)
+    if applied == NEWEST:
         return None
-    if applied and max(applied) > NEWEST:
-        return f"the schema of a newer version of Ops ({max(applied)}): run that one, or put a backup back"
+    if applied > NEWEST:
+        return f"the schema of a newer version of Ops ({applied}): run that one, or put a backup back"
     return "no current schema: run `ops-service migrate`"
+
+
+def is_newer(connection: Connection) -> bool:
+    """True when a newer version of Ops has migrated the database."""
+    return _applied(connection) > NEWEST
+
+
+def _applied(connection: Connection) -> str:
+    if not inspect(connection).has_table(_APPLIED.name):
+        return ""
+    return max(connection.execute(select(_APPLIED.c.version_num)).scalars(), default="")

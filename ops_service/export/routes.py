@@ -26,38 +26,27 @@ _ANSWERS: Final = {
 
 router = guarded_router("/api/v1", "export", responses=_ANSWERS, default_response_class=StreamingResponse)
 
+_REACHED: Final = [f"reached_{stage}" for stage in STAGES]
 _INSTANTS: Final = {
-    *("since", "until", "as_of", "first_event_at", "last_event_at", "failed_at", "stage_since"),
-    *("occurred_at", "effective_at", "received_at", "created_at", "updated_at"),
-    *(f"reached_{stage}" for stage in STAGES),
+    *_REACHED,
+    *"since until as_of first_event_at last_event_at failed_at stage_since".split(),
+    *"occurred_at effective_at received_at created_at updated_at".split(),
 }
 FUNNEL: Final = (
-    *("since", "until", "as_of", "stage", "reached", "conversion_from_start", "conversion_from_previous"),
-    *("failed", "active", "stalled", "median_seconds", "p90_seconds"),
-)
+    "since until as_of stage reached conversion_from_start conversion_from_previous"
+    " failed active stalled median_seconds p90_seconds"
+).split()
 SESSIONS: Final = (
-    *(
-        "session_id",
-        "domain",
-        "source",
-        "current_stage",
-        "furthest_stage",
-        "infra_status",
-        "stalled",
-        "stale",
-    ),
-    *("failed_at", "failure_step", "failure_code", "failure_reason"),
-    *("first_event_at", "last_event_at", "event_count", "ticket_id"),
-    *(f"reached_{stage}" for stage in STAGES),
-)
+    "session_id domain source current_stage furthest_stage infra_status stalled stale"
+    " failed_at failure_step failure_code failure_reason first_event_at last_event_at event_count ticket_id"
+).split() + _REACHED
 EVENTS: Final = (
-    *("position", "source", "event_id", "event_type", "session_id", "domain"),
-    *("occurred_at", "effective_at", "received_at", "clock_skew"),
-)
+    "position source event_id event_type session_id domain occurred_at effective_at received_at clock_skew"
+).split()
 TICKETS: Final = (
-    *("id", "session_id", "domain", "status", "assignee", "tags"),
-    *("current_stage", "stage_since", "stalled", "last_event_at", "created_at", "updated_at"),
-)
+    "id session_id domain status assignee tags"
+    " current_stage stage_since stalled last_event_at created_at updated_at"
+).split()
 
 
 @router.get("/onboard/funnel.csv")

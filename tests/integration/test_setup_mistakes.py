@@ -16,8 +16,8 @@ from sqlalchemy.engine import make_url
 
 from ops_service.settings import load
 from portal_hooks.outbox_cli import main as outbox
+from projections import migrate
 from projections.database import Database, DatabaseMisconfigured, DatabaseUnavailable
-from projections.migrate import upgrade
 from projections.settings import BadSettings
 from projections.tables import metadata, webhook_events
 from tests.deliveries import delivery, store
@@ -85,6 +85,15 @@ def test_what_cannot_be_a_sqlite_database_is_told(tmp_path: Path) -> None:
     assert refusal(tmp_path / "text").endswith("file is not a database")
     assert refusal(tmp_path) == f"{tmp_path} is a folder; the SQLite URL must name a file"
     assert refusal(tmp_path / "text" / "ops.db").endswith("text cannot be used: File exists")
+
+
+def test_parameters_of_a_sqlite_url_are_refused_before_a_file_is_made(tmp_path: Path) -> None:
+    refused = refusal_of(f"sqlite:///{tmp_path}/ops.db?timeout=3&foo=1")
+    assert (
+        refused
+        == "OPS_DATABASE_URL: a SQLite URL ends with the file's name; leave out the ? and what follows"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_this_user_may_not_write_is_told(open_folder: Path) -> None:
@@ -166,7 +175,7 @@ def ops_command(folder: Path, url: str, module: str, *arguments: str) -> "subpro
     )
 
 
-REBUILD = "projections.rebuild_cli"
+REBUILD = "projections.rebuild_main"
 
 
 @pytest.mark.parametrize(
@@ -260,6 +269,16 @@ def test_a_schema_of_a_newer_version_is_told(database_url: str, tmp_path: Path) 
         assert "ops-service migrate" not in done.stdout + done.stderr
 
 
+def test_an_installation_without_migrations_is_told_as_that(
+    empty_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "_ROOT", tmp_path)
+    with pytest.raises(DatabaseMisconfigured) as raised:
+        migrate.upgrade(empty_database_url)
+    assert str(raised.value).startswith(f"the migrations in {tmp_path / 'migrations'} cannot be applied: ")
+    assert "newer" not in str(raised.value)
+
+
 def test_a_database_with_tables_of_somebody_else_is_left_alone(
     empty_database_url: str, tmp_path: Path
 ) -> None:
@@ -292,7 +311,7 @@ def test_a_postgresql_database_that_cannot_hold_every_text_is_refused(
 def test_a_schema_that_is_missing_on_postgresql_is_told(empty_postgresql_url: str) -> None:
     url = make_url(empty_postgresql_url).update_query_dict({"options": "-csearch_path=nowhere"})
     with pytest.raises(DatabaseMisconfigured, match="make that schema"):
-        upgrade(url.render_as_string(hide_password=False))
+        migrate.upgrade(url.render_as_string(hide_password=False))
 
 
 def test_a_damaged_sqlite_file_is_told(sqlite_url: str, tmp_path: Path) -> None:
