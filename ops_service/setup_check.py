@@ -79,7 +79,8 @@ def _database_findings(connection: Connection) -> Iterator[str]:
         yield "The sessions were built by older logic: run `ops-rebuild-projections`."
     quarantined = connection.execute(select(func.count()).select_from(quarantined_events)).scalar_one()
     if quarantined:
-        yield f"Quarantined events: {quarantined}. Mend the fold, then run `ops-rebuild-projections`."
+        retry = "ops-rebuild-projections --retry-quarantined"
+        yield f"Quarantined events: {quarantined}. Mend the fold, then run `{retry}`."
     if first_operator_is_missing(connection):
         yield from _operator_findings([row.name for row in users.list_all(connection) if not row.disabled_at])
 

@@ -22,6 +22,9 @@ _SAFE: Final = ("GET", "HEAD", "OPTIONS")
 AUTOMATIC: Final = "X-Automatic"
 """The header by which a page says that nobody asked for this: such a request keeps no session alive."""
 
+_PRIVATE: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""No cache on the way and no browser's disk keeps what only the signed-in may see."""
+
 _bearer = HTTPBearer(auto_error=False, description="An API token from `ops-service token create`.")
 _cookie = APIKeyCookie(
     name=cookies.NAME,
@@ -94,7 +97,10 @@ class GuardedRoute(APIRoute):
             if not request.query_params.keys() <= known:
                 told = ", ".join(sorted(known)) or "none"
                 raise Problem.wrong(FieldError("/query", f"the parameters here are: {told}"))
-            return await answer(request)
+            response = await answer(request)
+            for name, value in _PRIVATE.items():
+                response.headers.setdefault(name, value)
+            return response
 
         return guarded
 

@@ -67,7 +67,7 @@ class TicketDetail(TicketBody):
 class TicketChange(BaseModel):
     """What to change; what is left out stays. A null assignee sets the ticket free."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     status: Status | None = None
     assignee: Name | None = None
@@ -77,6 +77,6 @@ class TicketChange(BaseModel):
 class NewNote(BaseModel):
     """A note to add."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     body: NoteText

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from ops_service.auth.guard import DatabaseOf, Reader, guarded_router
 from ops_service.onboard.answers import is_skewed
-from ops_service.onboard.windows import Instant, Since, Until
+from ops_service.onboard.windows import Instant, Since, Until, require_order
 from ops_service.problems import Problem, responses
 from projections.log import LOG, head
 
@@ -113,6 +113,7 @@ def events_question(
     order: Annotated[Literal["asc", "desc"], Query(description="`desc`: newest first.")] = "asc",
 ) -> EventsQuestion:
     """The filters asked for; `since` and `until` are on the instant an event counts at."""
+    require_order(since, until)
     equal = {LOG.session_id: session_id, LOG.event_type: event_type, LOG.source: source}
     where = [column == value for column, value in equal.items() if value is not None]
     if since is not None:

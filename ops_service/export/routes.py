@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+from fastapi import Depends, Query
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
@@ -24,7 +25,21 @@ _ANSWERS: Final = {
     **responses(401, 403, 422, 503),
 }
 
-router = guarded_router("/api/v1", "export", responses=_ANSWERS, default_response_class=StreamingResponse)
+
+def _whole_list(
+    cursor: Annotated[str | None, Query(include_in_schema=False)] = None,
+    after: Annotated[str | None, Query(include_in_schema=False)] = None,
+) -> None:
+    """Where in the list somebody is who asks for the file: it holds all pages."""
+
+
+router = guarded_router(
+    "/api/v1",
+    "export",
+    responses=_ANSWERS,
+    default_response_class=StreamingResponse,
+    dependencies=[Depends(_whole_list)],
+)
 
 _REACHED: Final = [f"reached_{stage}" for stage in STAGES]
 _INSTANTS: Final = {
@@ -62,6 +77,8 @@ def export_funnel(database: DatabaseOf, _reader: Reader, asked: AskedFunnel) -> 
 def export_sessions(database: DatabaseOf, _reader: Reader, asked: AskedSessions) -> StreamingResponse:
     """All sessions that match, in the list's order."""
     with database.read() as connection:
+        if asked.as_of is None:
+            csv_file.require_few(asked.find(connection, None, 0)[0])
         file = csv_file.write(SESSIONS, _cells(SESSIONS, _sessions(connection, asked)))
     return csv_file.answer("sessions", file)
 
@@ -70,6 +87,7 @@ def export_sessions(database: DatabaseOf, _reader: Reader, asked: AskedSessions)
 def export_events(database: DatabaseOf, _reader: Reader, asked: AskedEvents) -> StreamingResponse:
     """All events that match, in the list's order, without their payloads."""
     with database.read() as connection:
+        csv_file.require_few(asked.total(connection))
         pages = _pages(lambda last: asked.page(connection, last and last["position"], csv_file.CHUNK))
         file = csv_file.write(EVENTS, _cells(EVENTS, map(event_body, pages)))
     return csv_file.answer("events", file)
@@ -79,6 +97,7 @@ def export_events(database: DatabaseOf, _reader: Reader, asked: AskedEvents) -> 
 def export_tickets(database: DatabaseOf, _reader: Reader, filters: AskedTickets) -> StreamingResponse:
     """All tickets that match, newest first."""
     with database.read() as connection:
+        csv_file.require_few(tickets.count_tickets(connection, filters))
         pages = _pages(
             lambda last: tickets.list_tickets(connection, filters, last and last.row.id, csv_file.CHUNK)
         )

@@ -58,15 +58,16 @@ def is_skewed(occurred_at: int, received_at: int) -> bool:
 
 
 def cut(data: dict[str, Any], max_bytes: int) -> dict[str, Any]:
-    """`data` itself when it fits; else its fields, in order, as long as they fit."""
+    """`data` itself when it fits; else its fields, in order, each that fits beside those before it."""
     if _size(data) <= max_bytes:
         return data
     kept: dict[str, Any] = {}
     left = max_bytes - 2
     for key, value in data.items():
-        left -= _size({key: value})
-        if left >= 0:
+        size = _size({key: value})
+        if size <= left:
             kept[key] = value
+            left -= size
     return kept
 
 

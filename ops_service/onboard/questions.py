@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from ops_service.onboard import answers, funnel, past, queries
 from ops_service.onboard.queries import Filters, Place, SessionRow
-from ops_service.onboard.windows import MAX_HOURS, Instant, Since, Until, Window, window
+from ops_service.onboard.windows import MAX_HOURS, Instant, Since, Until, Window, require_order, window
 from ops_service.problems import Problem
 from portal_hooks.contract import FieldError, normalise_domain
 from portal_hooks.instants import HOUR, MINUTE, now_instant
@@ -116,6 +116,7 @@ def sessions_question(
     """The filters asked for. Raises Problem 422."""
     if as_of is not None and since is None:
         raise Problem.wrong(FieldError("/query/since", "is needed with as_of"))
+    require_order(since, until)
     known_as = (normalise_domain(domain) or domain) if domain else None
     filters = Filters(
         stage,

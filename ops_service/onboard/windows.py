@@ -45,6 +45,13 @@ def window(hours: float | None, since: int | None, until: int | None, now: int) 
         return Window(max(EARLIEST, end - int((hours or 48) * HOUR)), until)
     if hours is not None:
         raise Problem.wrong(FieldError("/query/hours", "give either hours or since"))
-    if until is not None and until <= since:
-        raise Problem.wrong(FieldError("/query/until", "must be later than since"))
+    require_order(since, until)
+    if until is None and since >= now:
+        raise Problem.wrong(FieldError("/query/since", "must lie in the past"))
     return Window(since, until)
+
+
+def require_order(since: int | None, until: int | None) -> None:
+    """Raises Problem 422 for a window that ends where it begins, or before."""
+    if since is not None and until is not None and until <= since:
+        raise Problem.wrong(FieldError("/query/until", "must be later than since"))

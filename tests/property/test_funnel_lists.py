@@ -131,7 +131,7 @@ def test_each_number_of_a_past_funnel_is_the_total_of_its_list(
         asked = FunnelQuestion(window, as_of, as_of, stalled_before)
         answer = funnel_of(connection, asked)
         codes = {each["code"]: each["count"] for each in answer["failures"]}
-        steps = [funnel.Step(**step) for step in answer["steps"]]
+        steps = answer["steps"]
         counted = Funnel(answer["stages"], answer["total"], steps, answer["active_total"])
         for filters, number in (*numbers(counted, inside), *failure_numbers(codes, inside)):
             total, rows = past.list_sessions(connection, filters, stalled_before, as_of, Place())
