@@ -78,6 +78,7 @@ def sign_out(
     request: Request,
     reader: Reader,
     database: DatabaseOf,
+    now: Now,
     everywhere: Annotated[bool, Query(description="End all of one's sessions.")] = False,
 ) -> Response:
     """End this session, or all of one's own."""
@@ -87,7 +88,7 @@ def sign_out(
             sessions.end_all(connection, user_id)
         else:
             sessions.end(connection, reader.session_id)
-        audit.record(connection, reader, "signed_out", None, "everywhere" if everywhere else None)
+        audit.record(connection, reader, "signed_out", now, None, "everywhere" if everywhere else None)
     response = Response(status_code=204)
     cookies.take_away(request, response)
     return response

@@ -2,22 +2,21 @@
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Path, Query, Request, Response
+from fastapi import Depends, Header, Path, Query, Response
 from sqlalchemy import Connection
 
 from ops_service import cursors
 from ops_service.auth import audit
-from ops_service.auth.guard import DatabaseOf, Editor, Reader, guarded_router
+from ops_service.auth.guard import DatabaseOf, Editor, Now, Reader, guarded_router
 from ops_service.desk import queries, schemas
 from ops_service.desk.queries import Ticket
 from ops_service.onboard import answers
 from ops_service.onboard.funnel import state_of
 from ops_service.onboard.queries import find_session
-from ops_service.onboard.questions import CurrentStage, States, Text, stalled_after
+from ops_service.onboard.questions import CurrentStage, StalledAfter, States, Text
 from ops_service.onboard.routes import timeline_body, unknown_session
 from ops_service.problems import Problem, responses
 from portal_hooks.contract import FieldError
-from portal_hooks.instants import now_instant
 from projections.tickets import READY_TAG
 
 router = guarded_router("/api/v1/desk/tickets", "desk")
@@ -30,7 +29,8 @@ IfMatch = Annotated[str | None, Header(description="The ETag the change is based
 
 
 def ticket_filters(
-    request: Request,
+    now: Now,
+    stalled_after: StalledAfter,
     status: schemas.Status | None = None,
     stage: CurrentStage | None = None,
     state: States = None,
@@ -39,8 +39,7 @@ def ticket_filters(
     q: Annotated[Text, Query(description="Part of a session id or domain.")] = None,
 ) -> queries.Filters:
     """The filters asked for."""
-    stalled_before = now_instant() - stalled_after(request)
-    return queries.Filters(status, stage, tag, assignee, q, state or (), stalled_before)
+    return queries.Filters(status, stage, tag, assignee, q, state or (), now - stalled_after)
 
 
 AskedTickets = Annotated[queries.Filters, Depends(ticket_filters)]
@@ -71,19 +70,25 @@ def list_tickets(
 
 @router.get("/{ticket_id}", responses=responses(404))
 def read_ticket(
-    request: Request, response: Response, database: DatabaseOf, _reader: Reader, ticket_id: TicketId
+    response: Response,
+    database: DatabaseOf,
+    _reader: Reader,
+    now: Now,
+    stalled_after: StalledAfter,
+    ticket_id: TicketId,
 ) -> schemas.TicketDetail:
     """One ticket with its session, timeline and notes."""
     with database.read() as connection:
-        return _detail(request, response, connection, ticket_id)
+        return _detail(response, connection, ticket_id, now - stalled_after)
 
 
 @router.patch("/{ticket_id}", responses=responses(400, 404, 408, 412, 413, 428))
 def change_ticket(
-    request: Request,
     response: Response,
     database: DatabaseOf,
     editor: Editor,
+    now: Now,
+    stalled_after: StalledAfter,
     ticket_id: TicketId,
     changes: schemas.TicketChange,
     if_match: IfMatch = None,
@@ -101,34 +106,32 @@ def change_ticket(
             raise Problem.wrong(
                 FieldError("/tags", f"{READY_TAG} comes with the session's completion, not by hand")
             )
-        made = queries.change(connection, ticket, wanted, editor.name, now_instant())
+        made = queries.change(connection, ticket, wanted, editor.name, now)
         if made:
-            audit.record(connection, editor, "ticket_changed", f"ticket {ticket_id}", "; ".join(made))
-        return _detail(request, response, connection, ticket_id)
+            audit.record(connection, editor, "ticket_changed", now, f"ticket {ticket_id}", "; ".join(made))
+        return _detail(response, connection, ticket_id, now - stalled_after)
 
 
 @router.post("/{ticket_id}/notes", status_code=201, responses=responses(400, 404, 408, 413))
 def add_note(
-    database: DatabaseOf, editor: Editor, ticket_id: TicketId, note: schemas.NewNote
+    database: DatabaseOf, editor: Editor, now: Now, ticket_id: TicketId, note: schemas.NewNote
 ) -> schemas.NoteBody:
     """Add a note. Two operators' notes do not collide, so no If-Match is needed."""
-    now = now_instant()
     with database.write() as connection:
         _find(connection, ticket_id)
         queries.touch(connection, ticket_id, now)
         note_id = queries.add_note(connection, ticket_id, "note", editor.name, note.body, now)
-        audit.record(connection, editor, "note_added", f"ticket {ticket_id}")
+        audit.record(connection, editor, "note_added", now, f"ticket {ticket_id}")
     return schemas.NoteBody(id=note_id, kind="note", author=editor.name, body=note.body, created_at=now)
 
 
 def _detail(
-    request: Request, response: Response, connection: Connection, ticket_id: int
+    response: Response, connection: Connection, ticket_id: int, stalled_before: int
 ) -> schemas.TicketDetail:
     ticket = _find(connection, ticket_id)
     session = find_session(connection, ticket.row.session_id)
     if session is None:
         raise unknown_session()
-    stalled_before = now_instant() - stalled_after(request)
     body = {
         **ticket_body(ticket, stalled_before),
         "session": answers.session_body(session, stalled_before),

@@ -6,12 +6,13 @@ from typing import Annotated, Any, Literal, NamedTuple
 from fastapi import Depends, Query, Request
 from sqlalchemy import Connection
 
+from ops_service.auth.guard import Now
 from ops_service.onboard import answers, funnel, past, queries
 from ops_service.onboard.queries import Filters, Place, SessionRow
 from ops_service.onboard.windows import MAX_HOURS, Instant, Since, Until, Window, window
 from ops_service.problems import Problem
 from portal_hooks.contract import FieldError, normalise_domain
-from portal_hooks.instants import HOUR, MINUTE, now_instant
+from portal_hooks.instants import HOUR, MINUTE
 from projections import log
 from projections.onboarding import Session
 
@@ -31,6 +32,15 @@ KnownAt = Annotated[Instant | None, Query(description="As it was known at this i
 Order = Annotated[Literal["desc", "asc"], Query(description="By last activity; `desc`: newest first.")]
 
 
+def stalled_after_of(request: Request) -> int:
+    """Microseconds of idleness after which an open session is stalled."""
+    minutes: int = request.app.state.settings.stalled_after_minutes
+    return minutes * MINUTE
+
+
+StalledAfter = Annotated[int, Depends(stalled_after_of)]
+
+
 class FunnelQuestion(NamedTuple):
     """Which funnel; instants in microseconds."""
 
@@ -41,15 +51,16 @@ class FunnelQuestion(NamedTuple):
 
 
 def funnel_question(
-    request: Request,
+    now: Now,
+    stalled_after: StalledAfter,
     hours: Annotated[float | None, Query(gt=0, le=MAX_HOURS)] = None,
     since: Since = None,
     until: Until = None,
     as_of: Annotated[Instant | None, Query(description="The funnel as it was known at this instant.")] = None,
 ) -> FunnelQuestion:
     """The window asked for and the moment it is seen from. Raises Problem 422."""
-    now = as_of if as_of is not None else now_instant()
-    return FunnelQuestion(window(hours, since, until, now), as_of, now, now - stalled_after(request))
+    seen_at = now if as_of is None else as_of
+    return FunnelQuestion(window(hours, since, until, seen_at), as_of, seen_at, seen_at - stalled_after)
 
 
 def funnel_of(connection: Connection, asked: FunnelQuestion) -> dict[str, Any]:
@@ -96,7 +107,8 @@ class SessionsQuestion(NamedTuple):
 
 
 def sessions_question(
-    request: Request,
+    now: Now,
+    stalled_after: StalledAfter,
     stage: CurrentStage | None = None,
     state: States = None,
     furthest: Annotated[Stage | None, Query(description="The furthest stage is this one.")] = None,
@@ -130,18 +142,12 @@ def sessions_question(
         began_since,
         began_until,
     )
-    now = as_of if as_of is not None else now_instant()
-    return SessionsQuestion(filters, order == "desc", as_of, now - stalled_after(request))
+    seen_at = now if as_of is None else as_of
+    return SessionsQuestion(filters, order == "desc", as_of, seen_at - stalled_after)
 
 
 AskedFunnel = Annotated[FunnelQuestion, Depends(funnel_question)]
 AskedSessions = Annotated[SessionsQuestion, Depends(sessions_question)]
-
-
-def stalled_after(request: Request) -> int:
-    """Microseconds of idleness after which an open session is stalled."""
-    minutes: int = request.app.state.settings.stalled_after_minutes
-    return minutes * MINUTE
 
 
 def _funnel_now(connection: Connection, asked: FunnelQuestion) -> dict[str, Any]:

@@ -3,17 +3,16 @@
 from bisect import bisect_right
 from typing import Annotated, Any
 
-from fastapi import Path, Query, Request
+from fastapi import Path, Query
 from sqlalchemy import Connection
 
 from ops_service import cursors
-from ops_service.auth.guard import DatabaseOf, Reader, guarded_router
+from ops_service.auth.guard import DatabaseOf, Now, Reader, guarded_router
 from ops_service.onboard import answers, past, queries, schemas, timeline
 from ops_service.onboard.funnel import list_key
-from ops_service.onboard.questions import AskedFunnel, AskedSessions, funnel_of, stalled_after
+from ops_service.onboard.questions import AskedFunnel, AskedSessions, StalledAfter, funnel_of
 from ops_service.onboard.windows import Instant
 from ops_service.problems import Problem, responses
-from portal_hooks.instants import now_instant
 from projections import onboarding
 
 router = guarded_router("/api/v1/onboard", "onboard")
@@ -22,12 +21,11 @@ SessionId = Annotated[str, Path(min_length=1, max_length=128, pattern=r"^[A-Za-z
 
 
 @router.get("/funnel")
-def read_funnel(database: DatabaseOf, _reader: Reader, asked: AskedFunnel) -> schemas.FunnelBody:
+def read_funnel(database: DatabaseOf, _reader: Reader, now: Now, asked: AskedFunnel) -> schemas.FunnelBody:
     """How far sessions with activity in the window have come, and where the open ones stand."""
-    generated_at = now_instant()
     with database.read() as connection:
         found = funnel_of(connection, asked)
-    return schemas.FunnelBody.model_validate({**found, "generated_at": generated_at})
+    return schemas.FunnelBody.model_validate({**found, "generated_at": now})
 
 
 @router.get("/sessions")
@@ -54,9 +52,10 @@ def list_sessions(
 
 @router.get("/sessions/{session_id}", responses=responses(404))
 def read_session(
-    request: Request,
     database: DatabaseOf,
     _reader: Reader,
+    now: Now,
+    stalled_after: StalledAfter,
     session_id: SessionId,
     as_of: Annotated[Instant | None, Query(description="As it was known at this instant.")] = None,
     position: Annotated[int | None, Query(ge=0, le=2**63 - 1, description="As of this log position.")] = None,
@@ -68,8 +67,8 @@ def read_session(
             row = past.session_then(connection, session_id, as_of, position)
     if row is None:
         raise unknown_session()
-    now = as_of if as_of is not None else now_instant()
-    return schemas.SessionBody.model_validate(answers.session_body(row, now - stalled_after(request)))
+    seen_at = now if as_of is None else as_of
+    return schemas.SessionBody.model_validate(answers.session_body(row, seen_at - stalled_after))
 
 
 @router.get("/sessions/{session_id}/timeline", responses=responses(404))
