@@ -62,8 +62,9 @@ def read_session(
 ) -> schemas.SessionBody:
     """One session's row, now or folded from what the log held at a past moment."""
     with database.read() as connection:
-        row = queries.find_session(connection, session_id)
-        if as_of is not None or position is not None:
+        if as_of is None and position is None:
+            row = queries.find_session(connection, session_id)
+        else:
             row = past.session_then(connection, session_id, as_of, position)
     if row is None:
         raise unknown_session()
