@@ -2,20 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Path, Query
 from sqlalchemy import Connection, Row
 
 from ops_service import cursors
 from ops_service.auth import audit, links, schemas, sessions, tokens, users
-from ops_service.auth.guard import Admin, DatabaseOf, LifetimeOf, Now, guarded_router
+from ops_service.auth.guard import Admin, LifetimeOf, guarded_router
 from ops_service.auth.refusals import Refused
+from ops_service.parameters import DatabaseOf, Id, Limit, Now
 from ops_service.problems import Problem, responses
 
 router = guarded_router("/api/v1", "people")
-
-Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
 @router.get("/users")
@@ -101,7 +99,7 @@ def revoke_token(database: DatabaseOf, admin: Admin, now: Now, token_id: Id) -> 
 def read_audit(
     database: DatabaseOf,
     _admin: Admin,
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    limit: Limit = 50,
     cursor: str | None = None,
 ) -> schemas.AuditPage:
     """Sign-ins, refused ones, and every change, newest first."""

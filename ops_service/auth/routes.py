@@ -5,9 +5,10 @@ from typing import Annotated
 from fastapi import Depends, Query, Request, Response
 
 from ops_service.auth import audit, cookies, schemas, sessions, sign_in
-from ops_service.auth.guard import DatabaseOf, LifetimeOf, Now, Reader, guarded_router
+from ops_service.auth.guard import LifetimeOf, Reader, guarded_router
 from ops_service.auth.principals import Principal
 from ops_service.auth.request_origin import address_of, is_from_our_page
+from ops_service.parameters import DatabaseOf, Now
 from ops_service.problems import Problem, responses
 from portal_hooks.instants import DAY
 

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from ops_service.auth import tokens
 from ops_service.auth.principals import SERVER, Scope
 from ops_service.auth.refusals import Refused
-from ops_service.auth.schemas import TokenName
+from ops_service.parameters import PrintableName
 from ops_service.shell_database import writing
 from portal_hooks.instants import format_instant, now_instant
 
@@ -22,7 +22,7 @@ def create(
 ) -> None:
     """Make an API token and print it, this once."""
     try:
-        name = TypeAdapter(TokenName).validate_python(name)
+        name = TypeAdapter(PrintableName).validate_python(name)
     except ValidationError:
         raise typer.BadParameter("--name is 1 to 64 characters, on one line") from None
     with writing() as (connection, _settings):

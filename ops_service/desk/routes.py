@@ -2,19 +2,20 @@
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Path, Query, Response
+from fastapi import Depends, Header, Query, Response
 from sqlalchemy import Connection
 
 from ops_service import cursors
 from ops_service.auth import audit
-from ops_service.auth.guard import DatabaseOf, Editor, Now, Reader, guarded_router
+from ops_service.auth.guard import Editor, Reader, guarded_router
 from ops_service.desk import queries, schemas
 from ops_service.desk.queries import Ticket
 from ops_service.onboard import answers
 from ops_service.onboard.funnel import state_of
 from ops_service.onboard.queries import find_session
-from ops_service.onboard.questions import CurrentStage, StalledAfter, States, Text
+from ops_service.onboard.questions import CurrentStage, StalledAfter, States
 from ops_service.onboard.routes import timeline_body, unknown_session
+from ops_service.parameters import DatabaseOf, Id, Limit, Now, Text
 from ops_service.problems import Problem, responses
 from portal_hooks.contract import FieldError
 from projections.tickets import READY_TAG
@@ -24,7 +25,6 @@ router = guarded_router("/api/v1/desk/tickets", "desk")
 TIMELINE_SHOWN = 200
 DATA_SHOWN_BYTES = 2048
 
-TicketId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 IfMatch = Annotated[str | None, Header(description="The ETag the change is based on.")]
 
 
@@ -50,7 +50,7 @@ def list_tickets(
     database: DatabaseOf,
     _reader: Reader,
     filters: AskedTickets,
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    limit: Limit = 50,
     cursor: str | None = None,
 ) -> schemas.TicketList:
     """Tickets, newest first."""
@@ -75,7 +75,7 @@ def read_ticket(
     _reader: Reader,
     now: Now,
     stalled_after: StalledAfter,
-    ticket_id: TicketId,
+    ticket_id: Id,
 ) -> schemas.TicketDetail:
     """One ticket with its session, timeline and notes."""
     with database.read() as connection:
@@ -89,7 +89,7 @@ def change_ticket(
     editor: Editor,
     now: Now,
     stalled_after: StalledAfter,
-    ticket_id: TicketId,
+    ticket_id: Id,
     changes: schemas.TicketChange,
     if_match: IfMatch = None,
 ) -> schemas.TicketDetail:
@@ -114,7 +114,7 @@ def change_ticket(
 
 @router.post("/{ticket_id}/notes", status_code=201, responses=responses(400, 404, 408, 413))
 def add_note(
-    database: DatabaseOf, editor: Editor, now: Now, ticket_id: TicketId, note: schemas.NewNote
+    database: DatabaseOf, editor: Editor, now: Now, ticket_id: Id, note: schemas.NewNote
 ) -> schemas.NoteBody:
     """Add a note. Two operators' notes do not collide, so no If-Match is needed."""
     with database.write() as connection:

@@ -8,8 +8,8 @@ from sqlalchemy import func, select
 
 from ops_service import cursors
 from ops_service.auth import audit
-from ops_service.auth.guard import DatabaseOf, Editor, Now, Reader, guarded_router
-from ops_service.onboard.windows import Instant
+from ops_service.auth.guard import Editor, Reader, guarded_router
+from ops_service.parameters import DatabaseOf, Instant, Limit, Now
 from ops_service.problems import Problem, responses
 from projections.log import LOG
 from projections.quarantine_retry import retry_quarantined
@@ -50,7 +50,7 @@ class Retried(BaseModel):
 def list_quarantined(
     database: DatabaseOf,
     _reader: Reader,
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    limit: Limit = 50,
     cursor: str | None = None,
 ) -> QuarantineList:
     """Quarantined events with the error of the fold."""

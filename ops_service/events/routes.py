@@ -4,24 +4,22 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
-from fastapi import Depends, Path, Query
+from fastapi import Depends, Query
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from ops_service.auth.guard import DatabaseOf, Reader, guarded_router
+from ops_service.auth.guard import Reader, guarded_router
 from ops_service.onboard.answers import is_skewed
-from ops_service.onboard.windows import Instant, Since, Until
+from ops_service.parameters import WITHOUT_NUL, DatabaseOf, Instant, Position, Since, Until
 from ops_service.problems import Problem, responses
 from projections.log import LOG, head
 
 router = guarded_router("/api/v1/events", "events")
 
-MAX_POSITION = 2**63 - 1
-
 LOOKED_THROUGH: Final = 500_000
 """Positions that one page looks through: a filter that hardly anything passes shall not read a whole log."""
 
-Name = Annotated[str | None, Query(max_length=128, pattern=r"^[^\x00]*$")]
+Name = Annotated[str | None, Query(max_length=128, pattern=WITHOUT_NUL)]
 
 _COLUMNS = (
     LOG.position,
@@ -130,7 +128,7 @@ def list_events(
     database: DatabaseOf,
     _reader: Reader,
     asked: AskedEvents,
-    after: Annotated[int | None, Query(ge=0, le=MAX_POSITION, description="Past this position.")] = None,
+    after: Annotated[Position | None, Query(description="Past this position.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> EventList:
     """Events in position order."""
@@ -147,9 +145,7 @@ def list_events(
 
 
 @router.get("/{position}", responses=responses(404))
-def read_event(
-    database: DatabaseOf, _reader: Reader, position: Annotated[int, Path(ge=0, le=MAX_POSITION)]
-) -> WholeEvent:
+def read_event(database: DatabaseOf, _reader: Reader, position: Position) -> WholeEvent:
     """One event with its whole payload."""
     with database.read() as connection:
         query = select(*_COLUMNS, LOG.payload).where(LOG.position == position)

@@ -7,7 +7,7 @@ from typing import Any, Final
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
-from ops_service.auth.guard import DatabaseOf, Reader, guarded_router
+from ops_service.auth.guard import Reader, guarded_router
 from ops_service.desk import queries as tickets
 from ops_service.desk.routes import AskedTickets, ticket_body
 from ops_service.events.routes import AskedEvents, event_body
@@ -15,6 +15,7 @@ from ops_service.export import csv_file
 from ops_service.onboard import answers
 from ops_service.onboard.funnel import list_key
 from ops_service.onboard.questions import AskedFunnel, AskedSessions, SessionsQuestion, funnel_of
+from ops_service.parameters import DatabaseOf
 from ops_service.problems import responses
 from portal_hooks.contract import STAGES
 from portal_hooks.instants import format_instant

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 from fastapi import Depends, Query, Request
 from sqlalchemy import Connection
 
-from ops_service.auth.guard import Now
 from ops_service.onboard import answers, funnel, past, queries
 from ops_service.onboard.queries import Filters, Place, SessionRow
-from ops_service.onboard.windows import MAX_HOURS, Instant, Since, Until, Window, window
+from ops_service.onboard.windows import MAX_HOURS, Window, window
+from ops_service.parameters import WITHOUT_NUL, Instant, Now, Since, Text, Until
 from ops_service.problems import Problem
 from portal_hooks.contract import FieldError, normalise_domain
 from portal_hooks.instants import HOUR, MINUTE
@@ -20,12 +20,9 @@ Stage = Literal["started", "domain_validated", "dns_applied", "account_created",
 CurrentStage = Literal[Stage, "failed"]
 State = Literal["active", "stalled", "failed", "completed"]
 States = Annotated[list[State] | None, Query(description="Any of these; repeat it for several.")]
-Text = Annotated[str | None, Query(max_length=253, pattern=r"^[^\x00]*$")]
 FailureCode = Annotated[
     str | None,
-    Query(
-        max_length=4000, pattern=r"^[^\x00]*$", description="Open failures of this code; empty: of no code."
-    ),
+    Query(max_length=4000, pattern=WITHOUT_NUL, description="Open failures of this code; empty: of no code."),
 ]
 
 KnownAt = Annotated[Instant | None, Query(description="As it was known at this instant; needs `since`.")]

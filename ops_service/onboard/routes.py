@@ -7,11 +7,11 @@ from fastapi import Path, Query
 from sqlalchemy import Connection
 
 from ops_service import cursors
-from ops_service.auth.guard import DatabaseOf, Now, Reader, guarded_router
+from ops_service.auth.guard import Reader, guarded_router
 from ops_service.onboard import answers, past, queries, schemas, timeline
 from ops_service.onboard.funnel import list_key
 from ops_service.onboard.questions import AskedFunnel, AskedSessions, StalledAfter, funnel_of
-from ops_service.onboard.windows import Instant
+from ops_service.parameters import DatabaseOf, Instant, Limit, Now, Position
 from ops_service.problems import Problem, responses
 from projections import onboarding
 
@@ -33,7 +33,7 @@ def list_sessions(
     database: DatabaseOf,
     _reader: Reader,
     asked: AskedSessions,
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    limit: Limit = 50,
     cursor: str | None = None,
 ) -> schemas.SessionList:
     """The sessions behind any number of the funnel, newest activity first."""
@@ -58,7 +58,7 @@ def read_session(
     stalled_after: StalledAfter,
     session_id: SessionId,
     as_of: Annotated[Instant | None, Query(description="As it was known at this instant.")] = None,
-    position: Annotated[int | None, Query(ge=0, le=2**63 - 1, description="As of this log position.")] = None,
+    position: Annotated[Position | None, Query(description="As of this log position.")] = None,
 ) -> schemas.SessionBody:
     """One session's row, now or folded from what the log held at a past moment."""
     with database.read() as connection:

@@ -7,8 +7,8 @@ from fastapi import Query
 from pydantic import BaseModel
 from sqlalchemy import select
 
-from ops_service.auth.guard import DatabaseOf, Now, Reader, guarded_router
-from ops_service.onboard.windows import Instant
+from ops_service.auth.guard import Reader, guarded_router
+from ops_service.parameters import DatabaseOf, Instant, Now
 from portal_hooks.contract import STAGES
 from portal_hooks.instants import DAY
 from projections.tables import REACHED, funnel_daily
