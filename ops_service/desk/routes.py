@@ -2,47 +2,24 @@
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Query, Response
+from fastapi import Header, Response
 from sqlalchemy import Connection
 
 from ops_service import cursors
 from ops_service.auth import audit
 from ops_service.auth.guard import Editor, Reader, guarded_router
-from ops_service.desk import queries, schemas
+from ops_service.desk import answers, queries, schemas
 from ops_service.desk.queries import Ticket
-from ops_service.onboard import answers
-from ops_service.onboard.funnel import state_of
-from ops_service.onboard.queries import find_session
-from ops_service.onboard.questions import CurrentStage, StalledAfter, States
-from ops_service.onboard.routes import timeline_body, unknown_session
-from ops_service.parameters import DatabaseOf, Id, Limit, Now, Text
+from ops_service.desk.questions import AskedTickets
+from ops_service.onboard.questions import StalledAfter
+from ops_service.parameters import DatabaseOf, Id, Limit, Now
 from ops_service.problems import Problem, responses
 from portal_hooks.contract import FieldError
 from projections.tickets import READY_TAG
 
 router = guarded_router("/api/v1/desk/tickets", "desk")
 
-TIMELINE_SHOWN = 200
-DATA_SHOWN_BYTES = 2048
-
 IfMatch = Annotated[str | None, Header(description="The ETag the change is based on.")]
-
-
-def ticket_filters(
-    now: Now,
-    stalled_after: StalledAfter,
-    status: schemas.Status | None = None,
-    stage: CurrentStage | None = None,
-    state: States = None,
-    tag: Text = None,
-    assignee: Annotated[Text, Query(description="Empty: tickets that nobody has.")] = None,
-    q: Annotated[Text, Query(description="Part of a session id or domain.")] = None,
-) -> queries.Filters:
-    """The filters asked for."""
-    return queries.Filters(status, stage, tag, assignee, q, state or (), now - stalled_after)
-
-
-AskedTickets = Annotated[queries.Filters, Depends(ticket_filters)]
 
 
 @router.get("")
@@ -62,7 +39,7 @@ def list_tickets(
     return schemas.TicketList.model_validate(
         {
             "total": total,
-            "tickets": [ticket_body(ticket, filters.stalled_before) for ticket in shown],
+            "tickets": [answers.ticket_body(ticket, filters.stalled_before) for ticket in shown],
             "next_cursor": next_cursor,
         }
     )
@@ -129,17 +106,8 @@ def _detail(
     response: Response, connection: Connection, ticket_id: int, stalled_before: int
 ) -> schemas.TicketDetail:
     ticket = _find(connection, ticket_id)
-    session = find_session(connection, ticket.row.session_id)
-    if session is None:
-        raise unknown_session()
-    body = {
-        **ticket_body(ticket, stalled_before),
-        "session": answers.session_body(session, stalled_before),
-        "timeline": timeline_body(connection, ticket.row.session_id, TIMELINE_SHOWN, None, DATA_SHOWN_BYTES),
-        "notes": [dict(note._mapping) for note in queries.notes(connection, ticket_id)],
-    }
     response.headers["ETag"] = _etag(ticket.row.version)
-    return schemas.TicketDetail.model_validate(body)
+    return schemas.TicketDetail.model_validate(answers.ticket_detail(connection, ticket, stalled_before))
 
 
 def _find(connection: Connection, ticket_id: int) -> Ticket:
@@ -156,13 +124,6 @@ def _wanted(changes: schemas.TicketChange) -> dict[str, Any]:
     if "tags" in wanted:
         wanted["tags"] = sorted(set(wanted["tags"]))
     return wanted
-
-
-def ticket_body(ticket: Ticket, stalled_before: int) -> dict[str, Any]:
-    """A ticket for `TicketBody`."""
-    row = ticket.row
-    state = state_of(row.current_stage, row.last_event_at, stalled_before)
-    return {**row._mapping, "tags": ticket.tags, "stalled": state == "stalled"}
 
 
 def _etag(version: int) -> str:

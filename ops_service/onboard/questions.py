@@ -1,20 +1,17 @@
 """What may be asked of the funnel and the session lists, read once for the JSON answers and the CSV files."""
 
-from collections.abc import Iterable
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from fastapi import Depends, Query, Request
 from sqlalchemy import Connection
 
-from ops_service.onboard import answers, funnel, past, queries
+from ops_service.onboard import past, queries
 from ops_service.onboard.queries import Filters, Place, SessionRow
 from ops_service.onboard.windows import MAX_HOURS, Window, window
 from ops_service.parameters import WITHOUT_NUL, Instant, Now, Since, Text, Until
 from ops_service.problems import Problem
 from portal_hooks.contract import FieldError, normalise_domain
-from portal_hooks.instants import HOUR, MINUTE
-from projections import log
-from projections.onboarding import Session
+from portal_hooks.instants import MINUTE
 
 Stage = Literal["started", "domain_validated", "dns_applied", "account_created", "infra_synced", "completed"]
 CurrentStage = Literal[Stage, "failed"]
@@ -58,17 +55,6 @@ def funnel_question(
     """The window asked for and the moment it is seen from. Raises Problem 422."""
     seen_at = now if as_of is None else as_of
     return FunnelQuestion(window(hours, since, until, seen_at), as_of, seen_at, seen_at - stalled_after)
-
-
-def funnel_of(connection: Connection, asked: FunnelQuestion) -> dict[str, Any]:
-    """The answer for `FunnelBody`, but for the time it was made."""
-    found = _funnel_now(connection, asked) if asked.as_of is None else _funnel_then(connection, asked)
-    since, until = asked.window.since, asked.window.until if asked.window.until is not None else asked.now
-    return {
-        "window": {"since": since, "until": until, "hours": round((until - since) / HOUR, 3)},
-        "as_of": asked.as_of,
-        **found,
-    }
 
 
 class SessionsQuestion(NamedTuple):
@@ -145,44 +131,3 @@ def sessions_question(
 
 AskedFunnel = Annotated[FunnelQuestion, Depends(funnel_question)]
 AskedSessions = Annotated[SessionsQuestion, Depends(sessions_question)]
-
-
-def _funnel_now(connection: Connection, asked: FunnelQuestion) -> dict[str, Any]:
-    counted = funnel.count(queries.funnel_rows(connection, asked.window), asked.stalled_before)
-    filters = Filters(states=("active", "stalled"), since=asked.window.since, until=asked.window.until)
-    active = queries.list_sessions(connection, filters, asked.stalled_before, Place(), queries.ACTIVE_SHOWN)
-    codes = queries.failure_codes(connection, asked.window)
-    return _answer(asked, counted, log.head(connection), codes, active)
-
-
-def _funnel_then(connection: Connection, asked: FunnelQuestion) -> dict[str, Any]:
-    known = [
-        session
-        for session in past.sessions_as_of(connection, asked.window, asked.now)
-        if session.current_stage is not None
-    ]
-    counted = funnel.count(map(_funnel_row, known), asked.stalled_before)
-    active = [SessionRow(session, None, False) for session in funnel.newest_open(known, queries.ACTIVE_SHOWN)]
-    position = past.position_as_of(connection, asked.now)
-    return _answer(asked, counted, position, funnel.open_failures(known), active)
-
-
-def _answer(
-    asked: FunnelQuestion,
-    counted: funnel.Funnel,
-    position: int,
-    codes: dict[str | None, int],
-    active: Iterable[SessionRow],
-) -> dict[str, Any]:
-    return {
-        **counted._asdict(),
-        "position": position,
-        "failures": funnel.failures(codes),
-        "active_sessions": [answers.session_body(row, asked.stalled_before) for row in active],
-    }
-
-
-def _funnel_row(session: Session) -> funnel.FunnelRow:
-    return funnel.FunnelRow(
-        session.last_event_at, session.current_stage or "", session.furthest_stage, tuple(session.reached)
-    )
