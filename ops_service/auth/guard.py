@@ -13,9 +13,11 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 from ops_service.auth import cookies, sessions, tokens
 from ops_service.auth.principals import Principal
 from ops_service.auth.request_origin import address_of, is_from_our_page
+from ops_service.parameters import DatabaseOf as DatabaseOf  # for health
+from ops_service.parameters import database_of, now_of
 from ops_service.problems import Problem, responses
 from portal_hooks.contract import FieldError
-from projections.database import Database, DatabaseUnavailable
+from projections.database import DatabaseUnavailable
 
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
 
@@ -32,24 +34,6 @@ _cookie = APIKeyCookie(
     description=f"A session from /api/v1/auth/sign-in; over https the cookie is `{cookies.SECURE_NAME}`. An"
     " unsafe method needs Sec-Fetch-Site or Origin to show that our own page sends it.",
 )
-
-
-def database_of(request: Request) -> Database:
-    """The application's database."""
-    database: Database = request.app.state.database
-    return database
-
-
-DatabaseOf = Annotated[Database, Depends(database_of)]
-
-
-def now_of(request: Request) -> int:
-    """The current instant; tests put another clock into the application."""
-    now: int = request.app.state.clock()
-    return now
-
-
-Now = Annotated[int, Depends(now_of)]
 
 
 def lifetime_of(request: Request) -> sessions.Lifetime:

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
 from ops_service.onboard import funnel, past, queries
+from ops_service.onboard.answers import funnel_of
 from ops_service.onboard.funnel import Funnel
 from ops_service.onboard.queries import Filters, Place
-from ops_service.onboard.questions import FunnelQuestion, funnel_of
+from ops_service.onboard.questions import FunnelQuestion
 from ops_service.onboard.windows import Window
 from portal_hooks.contract import STAGES
 from portal_hooks.instants import DAY, HOUR, MINUTE
