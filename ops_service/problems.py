@@ -17,7 +17,7 @@ from starlette.routing import Match
 
 from ops_service.health import metrics
 from ops_service.sparing_log import SparingLog
-from portal_hooks.contract import FieldError, InvalidEvent
+from portal_hooks.contract import FieldError
 from projections.database import DatabaseUnavailable
 
 _refusals = SparingLog(logging.getLogger(__name__))
@@ -46,11 +46,6 @@ class Problem(Exception):
         self.errors = errors
         self.headers = headers
         self.extra = extra
-
-    @classmethod
-    def from_invalid_event(cls, error: InvalidEvent) -> "Problem":
-        """422 with all wrong fields."""
-        return cls(422, "The event has wrong fields.", errors=error.errors)
 
     @classmethod
     def wrong(cls, *errors: FieldError, **extra: Any) -> "Problem":

@@ -56,7 +56,7 @@ class Report:
 
     def result(self, text: str, **facts: Any) -> None:
         """The last word: a sentence, or one JSON object."""
-        seconds = round(self._elapsed(), 3)
+        seconds = round(time.monotonic() - self._started, 3)
         if self.as_json:
             print(json.dumps({**facts, "seconds": seconds}))
         elif not self.quiet:
@@ -65,6 +65,3 @@ class Report:
     def _progress_line(self, phase: str, done: int, total: int) -> None:
         if self.as_json and not self.quiet:
             print(json.dumps({"phase": phase, "done": done, "total": total}), flush=True)
-
-    def _elapsed(self) -> float:
-        return time.monotonic() - self._started

@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
@@ -13,7 +13,7 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 from ops_service.auth import cookies, sessions, tokens
 from ops_service.auth.principals import Principal
 from ops_service.auth.request_origin import address_of, is_from_our_page
-from ops_service.problems import Problem
+from ops_service.problems import Problem, responses
 from portal_hooks.contract import FieldError
 from projections.database import Database, DatabaseUnavailable
 
@@ -103,6 +103,12 @@ def _parameters(dependant: Dependant) -> Iterator[str]:
     yield from (field.alias for field in dependant.query_params)
     for inner in dependant.dependencies:
         yield from _parameters(inner)
+
+
+def guarded_router(prefix: str, tag: str, **options: Any) -> APIRouter:
+    """A router for routes that ask for a `Guard`, with the refusals they share."""
+    with_refusals = {"responses": responses(401, 403, 422, 503), **options}
+    return APIRouter(prefix=prefix, tags=[tag], route_class=GuardedRoute, **with_refusals)
 
 
 Reader = Annotated[Principal, Depends(Guard("read"))]

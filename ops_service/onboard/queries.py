@@ -16,7 +16,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from ops_service.onboard.funnel import FunnelRow
+from ops_service.onboard.funnel import COMPLETED, FunnelRow
 from ops_service.onboard.windows import Window
 from portal_hooks.contract import FAILED_STAGE, STAGES, normalise_domain
 from projections import sessions
@@ -25,7 +25,6 @@ from projections.onboarding import Event, Session
 from projections.tables import REACHED, onboard_sessions, quarantined_events, tickets
 
 ROW: Final = onboard_sessions.c
-COMPLETED: Final = STAGES[-1]
 ACTIVE_SHOWN: Final = 50
 
 _FUNNEL_COLUMNS: Final = (

@@ -140,6 +140,18 @@ def test_the_shell_says_what_is_wrong(ops: RunningOps) -> None:
     assert (long.returncode, "12 to 256 characters" in long.stderr) == (2, True)
 
 
+def test_the_shell_refuses_a_password_made_of_the_name_as_a_link_does(ops: RunningOps) -> None:
+    refusal = "the password must not be made of the name"
+    new = command(ops, "create", "Administrator", "--password", stdin="administrator1\n")
+    assert (new.returncode, refusal in new.stderr) == (2, True)
+    assert "administrator" not in command(ops, "list").stdout
+    add_user(ops, "administrator", "viewer")
+    known = command(ops, "passwd", "Administrator", "--password", stdin="The-Administrator\n")
+    assert (known.returncode, refusal in known.stderr) == (2, True)
+    with browser(ops) as client:
+        assert sign_in(client, "administrator").status_code == 200
+
+
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 65], ids=["empty", "blank", "two lines", "long"])
 def test_the_shell_takes_the_names_of_tokens_that_the_api_takes(ops: RunningOps, name: str) -> None:
     before = ops.get("/api/v1/tokens")
