@@ -1,4 +1,4 @@
-"""An ES module and all it imports as one script, as a browser would run them: one answer instead of fifty.
+"""An ES module and all it imports as one script, as a browser would run them: one answer instead of sixty.
 
 Exports stand beside each other: so no two modules may export the same name. A module with a name of its own
 that another has too becomes a function, so that each keeps its own. It reads only what our own sources are
