@@ -281,6 +281,7 @@ def test_a_spool_removed_under_the_portal_stops_nothing_that_is_emitted_since(
     _wait_for_a_parked_session(tmp_path / "spool")
     # Renamed first: what the delivery writes meanwhile would keep its folder from being removed.
     shutil.rmtree((tmp_path / "spool").rename(tmp_path / "gone"))
+    time.sleep(0.02)
     kept = [one.emit("after", "s3") for one in hooks for _ in range(3)]
     assert [event["event_id"] for event in receiver.wait_for("s3", 6, seconds=10)] == kept
     assert all(one.flush() for one in hooks)
