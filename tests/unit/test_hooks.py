@@ -411,6 +411,19 @@ def test_from_env_completes_a_bare_address(receiver: Receiver, tmp_path: Path) -
     assert receiver.paths == ["/api/v1/webhooks/onboard/batch"]
 
 
+def test_a_relative_spool_stays_where_it_was_when_the_portal_moves(
+    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    hooks = OnboardHooks.from_env(_environment(tmp_path, OPS_WEBHOOK_URL=receiver.url, OPS_SPOOL_DIR="spool"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    hooks.completed("s1")
+    assert hooks.flush()
+    hooks.close()
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
@@ -423,6 +436,7 @@ def test_from_env_completes_a_bare_address(receiver: Receiver, tmp_path: Path) -
         ({"OPS_WEBHOOK_SECRET": ""}, "OPS_WEBHOOK_SECRET is not set"),
         ({"OPS_WEBHOOK_SECRET": "whsec_c2VjcmV0"}, "OPS_WEBHOOK_SECRET is wrong"),
         ({"OPS_SPOOL_DIR": ""}, "OPS_SPOOL_DIR is not set"),
+        ({"OPS_SPOOL_DIR": "~/spool"}, "OPS_SPOOL_DIR begins with ~"),
         ({"OPS_SPOOL_DIR": "/dev/null/spool"}, "OPS_SPOOL_DIR cannot be made"),
         ({"REDIS_URL": "localhost"}, "REDIS_URL is not an address"),
         ({"OPS_SPOOL_LIMIT_MB": "lots"}, "OPS_SPOOL_LIMIT_MB is not a whole number"),
