@@ -84,7 +84,7 @@ class LaneWriter:
         self._is_dirty = True
 
     def is_removed(self) -> bool:
-        """Somebody deleted the lane: what was appended from now on would vanish with the last descriptor."""
+        """Somebody deleted the lane: what is appended now would vanish with the descriptor."""
         return os.fstat(self._file).st_nlink == 0 if self._file >= 0 else not self._folder.exists()
 
     def take_unsynced(self, *, even_if_clean: bool = False) -> list[int]:
@@ -147,6 +147,7 @@ class Spool:
     _lane: _Lane | None
     _last_emitted_at: int
     _looked_at: int
+    _room: int
 
     def __init__(
         self,
@@ -171,12 +172,14 @@ class Spool:
             lane = self._lane or self._open()
             emitted_at = max(int(self._clock() * 1_000_000), self._last_emitted_at + 1)
             if emitted_at >= self._looked_at + _LOOK_MICROSECONDS:
-                self._looked_at, lane = emitted_at, self._present(lane)
+                lane = self._present(lane)
+                self._looked_at = emitted_at
             frame = encode_frame(Record(emitted_at, event_id, session_id, body))
             if self._room < len(frame):
                 self._require_room(len(frame))
             lane.writer.append(frame)
-            self._last_emitted_at, self._room = emitted_at, self._room - len(frame)
+            self._last_emitted_at = emitted_at
+            self._room -= len(frame)
             self.appended += 1
         if durable:
             self.sync(even_if_clean=True)
@@ -210,11 +213,8 @@ class Spool:
     def _reset(self) -> None:
         self._lock = threading.Lock()
         self._lane = None
-        self._last_emitted_at = 0
-        self._looked_at = 0
-        self._room = 0
+        self._last_emitted_at = self._looked_at = self._room = self.appended = 0
         self._measured_at = -_ROOM_SECONDS
-        self.appended = 0
 
     def _present(self, lane: _Lane) -> _Lane:
         """The lane, or a new one where somebody has deleted it."""
@@ -263,9 +263,8 @@ def used_bytes(folder: Path) -> int:
     used = 0
     for lane, _, names in os.walk(folder):
         for name in names:
-            if name.endswith(SEGMENT_SUFFIX):
-                with contextlib.suppress(FileNotFoundError):
-                    used += os.stat(f"{lane}/{name}").st_size  # noqa: PTH116 - there may be thousands
+            with contextlib.suppress(FileNotFoundError):
+                used += Path(lane, name).stat().st_size if name.endswith(SEGMENT_SUFFIX) else 0
     return used
 
 

@@ -20,6 +20,7 @@ import pytest
 from portal_hooks import ConfigurationError, OnboardHooks, contract
 from portal_hooks.endpoint import Pace
 from portal_hooks.lanes import Lane
+from portal_hooks.moments import MAX_REASON
 from portal_hooks.sender import sender_lock
 from portal_hooks.settings import HookSettings
 from portal_hooks.signing import parse_secret
@@ -83,6 +84,23 @@ def test_what_arrives_is_what_the_contract_reads(hooks: OnboardHooks, receiver: 
     assert abs(sent.occurred_at / 1e6 - time.time()) < 10
     data = {"step": "account", "code": "carbonio_error", "reason": "Não há ligação"}
     assert receiver.accepted[0]["data"] == data
+
+
+@pytest.mark.parametrize(
+    ("reason", "sent"),
+    [
+        (TimeoutError("no answer"), "no answer"),
+        ("x" * 100_000, "x" * MAX_REASON),
+        ("\U0001f4a5" * 100_000, "\U0001f4a5" * MAX_REASON),
+        ("a\0b\udc80", "a\ufffdb?"),
+    ],
+)
+def test_a_failure_arrives_whatever_its_reason_is(
+    hooks: OnboardHooks, receiver: Receiver, reason: object, sent: str
+) -> None:
+    hooks.failed("s1", step="account", code="carbonio_error", reason=reason)
+    assert hooks.flush()
+    assert [event["data"]["reason"] for event in receiver.accepted] == [sent]
 
 
 def test_started_is_emitted_once_per_session(hooks: OnboardHooks, receiver: Receiver) -> None:
