@@ -69,8 +69,7 @@ def run(
     }
     _require_one_mode(modes, sample, session)
     if print_fingerprint:
-        today = fingerprint.fingerprint()
-        print(json.dumps({"fingerprint": today}) if as_json else today)
+        _print_fingerprint(as_json)
         return
     report = Report(as_json=as_json, quiet=quiet)
     with _existing_database() as database:
@@ -84,6 +83,11 @@ def run(
             _retry_quarantined(database, report)
         else:
             _rebuild(database, report, if_stale=if_stale, keep_going=keep_going)
+
+
+def _print_fingerprint(as_json: bool) -> None:
+    today = fingerprint.fingerprint()
+    print(json.dumps({"fingerprint": today}) if as_json else today)
 
 
 def _require_one_mode(modes: dict[str, bool], sample: int | None, session: str | None) -> None:

@@ -13,7 +13,7 @@ from fastapi import Request
 
 from ops_service.health import metrics
 from ops_service.ingress import rejected
-from ops_service.ingress.body import CLOSE, read_body
+from ops_service.ingress.body import read_body
 from ops_service.ingress.deliveries import (
     Headers,
     InvalidItem,
@@ -26,7 +26,7 @@ from ops_service.ingress.rate_limit import RateLimit
 from ops_service.ingress.rejected import Rejection
 from ops_service.ingress.writer import Overloaded, Writer
 from ops_service.networks import caller_of, is_within
-from ops_service.problems import Problem, unavailable
+from ops_service.problems import CLOSE, Problem, unavailable
 from ops_service.settings import Settings
 from portal_hooks.contract import MAX_BATCH_BYTES, InvalidEvent
 from portal_hooks.instants import SECOND

@@ -145,7 +145,7 @@ def test_the_shell_refuses_a_password_made_of_the_name_as_a_link_does(ops: Runni
     new = command(ops, "create", "Administrator", "--password", stdin="administrator1\n")
     assert (new.returncode, refusal in new.stderr) == (2, True)
     assert "administrator" not in command(ops, "list").stdout
-    add_user(ops, "administrator")
+    add_user(ops, "administrator", "viewer")
     known = command(ops, "passwd", "Administrator", "--password", stdin="The-Administrator\n")
     assert (known.returncode, refusal in known.stderr) == (2, True)
     with browser(ops) as client:
