@@ -38,7 +38,8 @@ def create(
     password_hash = _ask(name) if password else None
     with writing() as (connection, settings):
         users.create(connection, name, role, SERVER, now_instant())
-        _let_in(connection, settings, _named(connection, name), password_hash)
+        secret = _let_in(connection, _named(connection, name), password_hash)
+    _hand_over(settings, name, secret)
 
 
 @app.command("passwd")
@@ -49,7 +50,8 @@ def passwd(name: Name, password: Ask = False) -> None:
         user = _named(connection, name)
         if user.disabled_at is not None:
             raise typer.BadParameter(f"{user.name} is disabled; `ops-service user enable {user.name}` first")
-        _let_in(connection, settings, user, password_hash)
+        secret = _let_in(connection, user, password_hash)
+    _hand_over(settings, user.name, secret)
 
 
 @app.command("list")
@@ -105,15 +107,21 @@ def _named(connection: Connection, name: str) -> Row[Any]:
     return user
 
 
-def _let_in(connection: Connection, settings: Settings, user: Row[Any], password_hash: str | None) -> None:
-    if password_hash is not None:
-        users.set_password(connection, user, password_hash)
-        audit.record(connection, SERVER, "password_set", now_instant(), f"user {user.name}")
-        return
-    secret = users.invite(connection, user, SERVER, now_instant())
-    host = socket.gethostname() if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
-    print(links.address_of(f"http://{host}:{settings.port}", secret))
-    print(f"Valid once, for 24 hours. {user.name} chooses a password there.", file=sys.stderr)
+def _let_in(connection: Connection, user: Row[Any], password_hash: str | None) -> str | None:
+    """Set the password; without one, the secret of a link with which the operator chooses it."""
+    if password_hash is None:
+        return users.invite(connection, user, SERVER, now_instant())
+    users.set_password(connection, user, password_hash)
+    audit.record(connection, SERVER, "password_set", now_instant(), f"user {user.name}")
+    return None
+
+
+def _hand_over(settings: Settings, name: str, secret: str | None) -> None:
+    """Print the link: after the commit, for until then it leads nowhere."""
+    if secret is not None:
+        host = socket.gethostname() if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+        print(links.address_of(f"http://{host}:{settings.port}", secret))
+        print(f"Valid once, for 24 hours. {name} chooses a password there.", file=sys.stderr)
 
 
 def _ask(name: str) -> str:

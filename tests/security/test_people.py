@@ -6,11 +6,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from portal_hooks.instants import MINUTE
 from tests.people import PASSWORD, add_user, browser, browser_of, sign_in
-from tests.running_ops import RunningOps
+from tests.running_ops import RunningOps, running_ops
 from tests.security.conftest import Clock
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,6 +130,22 @@ def test_the_shell_brings_back_who_forgot_the_password(ops: RunningOps) -> None:
     with browser(ops) as client:
         assert sign_in(client, "ana").status_code == 401
         assert sign_in(client, "ana", "a quite new one").status_code == 200
+
+
+def test_the_shell_prints_no_link_that_was_not_stored(sqlite_url: str) -> None:
+    with running_ops(sqlite_url) as ops:
+        with ops.database.write() as connection:
+            for sql in (
+                "CREATE TABLE parent (id INTEGER PRIMARY KEY)",
+                "CREATE TABLE child (id REFERENCES parent DEFERRABLE INITIALLY DEFERRED)",
+                "CREATE TRIGGER fails_at_the_commit AFTER INSERT ON one_time_links"
+                " BEGIN INSERT INTO child VALUES (1); END",
+            ):
+                connection.execute(text(sql))
+        failed = command(ops, "create", "carl")
+        assert failed.returncode != 0
+        assert failed.stdout == ""
+        assert "FOREIGN KEY constraint failed" in failed.stderr
 
 
 def test_the_shell_says_what_is_wrong(ops: RunningOps) -> None:
