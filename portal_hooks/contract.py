@@ -31,6 +31,7 @@ STAGE_OF: Final[Mapping[str, str]] = {
 """The stage each progress event reaches, in stage order."""
 
 STAGES: Final = tuple(STAGE_OF.values())
+STAGE_INDEX: Final = {stage: index for index, stage in enumerate(STAGES)}
 FAILED_STAGE: Final = "failed"
 """An outcome beside the stage order, never a stage of its own."""
 

@@ -14,8 +14,8 @@ from portal_hooks.contract import FAILED_STAGE, STAGES
 from portal_hooks.instants import DAY
 from projections.driver_path import run_many
 from projections.onboarding import Session
-from projections.sessions import Change, ReadModel
-from projections.tables import REACHED, funnel_daily
+from projections.sessions import Change
+from projections.tables import REACHED
 
 COUNTS: Final = ("sessions", *REACHED, "failed")
 
@@ -87,6 +87,3 @@ def _add_sql(table: Table) -> str:
     sums = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in COUNTS)
     conflict = f"ON CONFLICT (day) DO UPDATE SET {sums}"
     return f"INSERT INTO {table.name} ({columns}) VALUES ({places}) {conflict}"  # noqa: S608 - our own names
-
-
-READ_MODEL: Final = ReadModel(funnel_daily, totals, follow)

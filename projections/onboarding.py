@@ -27,7 +27,9 @@ CLOCK_TOLERANCE = 5 * 60 * 1_000_000
 # A failure ranks just below completion: of the two at one instant, completion has the last word.
 RANK = {kind: rank for rank, kind in enumerate((*EVENT_TYPES[:-2], FAILED, COMPLETED), start=1)}
 
-STAGE_INDEX = {kind: index for index, kind in enumerate(STAGE_OF)}
+_REACHES = {kind: index for index, kind in enumerate(STAGE_OF)}
+"""The index of the stage that an event of each type reaches."""
+
 LAST_STAGE = len(STAGES) - 1
 
 _MAY_REPORT_INFRA = (INFRA_SYNCED, COMPLETED)
@@ -169,7 +171,7 @@ def apply(session: Session, event: Event) -> Effect:
         session.domain = domain
     if event_type == FAILED:
         return _fail(session, event)
-    stage = STAGE_INDEX.get(event_type)
+    stage = _REACHES.get(event_type)
     if stage is None or (event_type in _MAY_REPORT_INFRA and not _settle_infra(session, event)):
         return "noted"
     return _progress(session, stage, at)

@@ -1,8 +1,22 @@
 """The read models that follow from the sessions' rows. To add one, see docs/projections.md."""
 
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
 
-from projections import funnel_daily
-from projections.sessions import ReadModel
+from sqlalchemy import Connection, Select, Table
 
-READ_MODELS: Final[tuple[ReadModel, ...]] = (funnel_daily.READ_MODEL,)
+from projections import funnel_daily, tables
+from projections.sessions import Change
+
+
+class ReadModel(NamedTuple):
+    """A table that follows from the sessions' rows, and the two ways to fill it, which must agree."""
+
+    table: Table
+    totals: Callable[[Table], Select[Any]]
+    """All its rows, as a query over a table of sessions."""
+    follow: Callable[[Connection, Sequence[Change], Table], None]
+    """Bring it in step with changed sessions; the table is the live one or its shadow."""
+
+
+READ_MODELS: Final = (ReadModel(tables.funnel_daily, funnel_daily.totals, funnel_daily.follow),)

@@ -21,9 +21,9 @@ from projections.database import Database, DatabaseMisconfigured, DatabaseUnavai
 from projections.log import SessionRange, head, histories, sessions_events, sessions_touched
 from projections.onboarding import Event, Session
 from projections.quarantine import Failure, fold_tolerantly
-from projections.read_models import READ_MODELS
+from projections.read_models import READ_MODELS, ReadModel
 from projections.replay import replay
-from projections.sessions import Change, ReadModel
+from projections.sessions import Change
 from projections.shadow import shadow_of
 from projections.tables import onboard_sessions, quarantined_events
 

@@ -1,11 +1,11 @@
 """`onboard_sessions`: the fold's state as rows, loaded and upserted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Select, Table, delete
+from sqlalchemy import Connection, Table, delete
 
-from portal_hooks.contract import STAGES
+from portal_hooks.contract import STAGE_INDEX
 from projections.driver_path import run_many, select_in
 from projections.onboarding import Session
 from projections.tables import onboard_sessions
@@ -13,8 +13,6 @@ from projections.tables import onboard_sessions
 COLUMNS: Final = tuple(column.name for column in onboard_sessions.columns)
 
 Row = tuple[Any, ...]
-
-_STAGE_INDEX = {stage: index for index, stage in enumerate(STAGES)}
 
 
 def to_row(session: Session) -> Row:
@@ -46,7 +44,7 @@ def from_row(row: Row) -> Session:
         session_id,
         source,
         domain,
-        _STAGE_INDEX[furthest_stage] if furthest_stage is not None else -1,
+        STAGE_INDEX[furthest_stage] if furthest_stage is not None else -1,
         infra_status,
         failed_at,
         step,
@@ -65,16 +63,6 @@ class Change(NamedTuple):
 
     before: Session | None
     after: Session
-
-
-class ReadModel(NamedTuple):
-    """A table that follows from the sessions' rows, and the two ways to fill it, which must agree."""
-
-    table: Table
-    totals: Callable[[Table], Select[Any]]
-    """All its rows, as a query over a table of sessions."""
-    follow: Callable[[Connection, Sequence[Change], Table], None]
-    """Bring it in step with changed sessions; the table is the live one or its shadow."""
 
 
 def load(

@@ -9,17 +9,16 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, case, false, or_, select, true
 
-from portal_hooks.contract import ACCOUNT_CREATED, STAGES
+from portal_hooks.contract import ACCOUNT_CREATED, STAGE_INDEX, STAGE_OF, STAGES
 from projections.driver_path import run_many, select_in
-from projections.onboarding import LAST_STAGE, STAGE_INDEX, Session
+from projections.onboarding import LAST_STAGE, Session
 from projections.sessions import Change
-from projections.tables import onboard_sessions, tickets
+from projections.tables import REACHED, onboard_sessions, tickets
 
 READY_TAG: Final = "ready_for_ops"
 READY_NOTE: Final = "Onboarding completed: the account is ready for Ops."
 
-_ACCOUNT = STAGE_INDEX[ACCOUNT_CREATED]
-
+_ACCOUNT: Final = STAGE_INDEX[STAGE_OF[ACCOUNT_CREATED]]
 
 _EXISTING: Final = "SELECT session_id, ready_for_ops FROM tickets WHERE session_id IN ({})"
 _OPEN: Final = (
@@ -82,7 +81,7 @@ def out_of_step(connection: Connection, after: str = "", limit: int | None = Non
     In id order, those past `after`, at most `limit`.
     """
     row = onboard_sessions.c
-    needed = or_(row.failure_count > 0, row[f"reached_{STAGES[_ACCOUNT]}"].is_not(None))
+    needed = or_(row.failure_count > 0, row[REACHED[_ACCOUNT]].is_not(None))
     ready = case((row.furthest_stage == STAGES[LAST_STAGE], true()), else_=false())
     query = (
         select(row.session_id, ready)

@@ -5,13 +5,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from portal_hooks.contract import FAILED_STAGE, STAGES
+from portal_hooks.contract import FAILED_STAGE, STAGE_INDEX, STAGES
 from projections.onboarding import Session
 
 COMPLETED: Final = STAGES[-1]
 OUTCOMES: Final = ("failed", "active", "stalled")
-
-_INDEX: Final = {stage: index for index, stage in enumerate(STAGES)}
 
 
 class FunnelRow(NamedTuple):
@@ -55,7 +53,7 @@ def count(rows: Iterable[FunnelRow], stalled_before: int) -> Funnel:
     durations: list[list[int]] = [[] for _ in STAGES]
     for row in rows:
         # A session known only by a failure has started, though no event says when.
-        index = _INDEX[row.furthest_stage] if row.furthest_stage else 0
+        index = STAGE_INDEX[row.furthest_stage] if row.furthest_stage else 0
         current[row.current_stage] += 1
         furthest[index] += 1
         standing[index, state_of(row.current_stage, row.last_event_at, stalled_before)] += 1

@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from projections import rebuild
 from projections.database import Database
-from projections.sessions import ReadModel
+from projections.read_models import ReadModel
 from projections.tables import funnel_daily, onboard_sessions, tickets
 from projections.verify import session_differences, verify
 from tests.deliveries import delivery, session_row, session_rows, store

@@ -54,7 +54,7 @@ def test_a_wrong_fold_is_shown_and_fails(ops: RunningOps, monkeypatch: pytest.Mo
 
 
 def test_a_wrong_stage_is_shown_in_the_funnel(ops: RunningOps, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(onboarding.STAGE_INDEX, "account.created", 4)
+    monkeypatch.setitem(onboarding._REACHES, "account.created", 4)
     code, output, _ = _verify(ops.url, ops.tokens["read"])
     assert code == 1
     assert "FAIL  sessions at account_created" in output
