@@ -16,7 +16,7 @@ import { signInView } from "./views/sign-in.js";
 import { welcomeView } from "./views/welcome.js";
 
 const root = document.getElementById("app");
-const createStream = (listeners) => createSharedStream({ open: listen, ...listeners });
+const createStream = (listeners) => createSharedStream({ open: openStream, ...listeners });
 const live = createLive({ createStream, refresh: refreshView, onState: onLiveState });
 let route = currentRoute();
 let view = null;
@@ -67,7 +67,7 @@ function isAnswer({ status }) {
 }
 
 // The stream is the first to learn that the session has ended.
-function listen(after, signal) {
+function openStream(after, signal) {
   return api.stream(after, signal).catch((error) => {
     if (error.status === 401) endSession();
     throw error;

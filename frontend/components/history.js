@@ -44,10 +44,10 @@ export function historyCard({ resource, pages, draw, timelineOf = (data) => data
     resource.refresh();
   };
   return () => card({ id: "history", title: t("timeline.title"), resource, lines: 10, className: "wide",
-    actions: h("div", { class: "buttons" }, zoneSwitch(draw), orderSwitch(draw)), body: (data) => body(timelineOf(data), notesOf(data), keep, more) });
+    actions: h("div", { class: "buttons" }, zoneSwitch(draw), orderSwitch(draw)), body: (data) => loadedPages(timelineOf(data), notesOf(data), keep, more) });
 }
 
-function body(history, written, keep, more) {
+function loadedPages(history, written, keep, more) {
   // Drawing a thousand events each second would be felt, so an unchanged history is left as it stands.
   const notes = history.next_cursor === null ? written : until(history.events.at(-1).created_at, written);
   const token = [currentLanguage(), preference("zone"), preference("order"), stampOf(history.events),

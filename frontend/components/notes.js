@@ -27,10 +27,10 @@ export function noteEditor({ draw, reload }) {
     draw();
   }
 
-  return { render: (ticket) => [list(ticket.notes), may("write") ? form({ ticket, state, send }) : null] };
+  return { render: (ticket) => [noteList(ticket.notes), may("write") ? noteForm({ ticket, state, send }) : null] };
 }
 
-function list(notes) {
+function noteList(notes) {
   if (notes.length === 0) return h("p", { class: "muted" }, t("note.none"));
   return h("ul", { class: "notes" }, notes.map((note) => h("li", { "data-key": note.id }, noteItem(note))));
 }
@@ -45,7 +45,7 @@ export function noteItem(note) {
     h("p", { class: "note-body" }, noteTold(note)));
 }
 
-function form({ ticket, state, send }) {
+function noteForm({ ticket, state, send }) {
   const onsubmit = (event) => {
     event.preventDefault();
     send(ticket, event.target.elements.body);

@@ -1,6 +1,6 @@
 // Users and API tokens as rows, with what an administrator can do to each.
 import { t } from "../i18n/catalog.js";
-import { account } from "../lib/account.js";
+import { SCOPES, account } from "../lib/account.js";
 import { h } from "../lib/dom.js";
 import { number } from "../lib/format.js";
 import { choices, selectField } from "./fields.js";
@@ -8,7 +8,6 @@ import { table } from "./table.js";
 import { timeWithAge } from "./time.js";
 
 const ROLES = ["viewer", "agent", "admin"];
-const SCOPES = ["read", "write", "admin"];
 
 /** `on` has an action for each button: role, disable, link, end. */
 export function userTable(users, on) {

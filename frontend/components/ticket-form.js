@@ -32,18 +32,18 @@ export function ticketEditor({ draw, reload }) {
   }
 
   function touch(ticket, field, value) {
-    state.base[field] ??= valuesOf(ticket)[field];
+    state.base[field] ??= editable(ticket)[field];
     state.draft[field] = value;
     state.message = null;
     draw();
   }
 
-  return { render: (ticket) => (may("write") ? form({ ticket, state, touch, save }) : assigneeLine(ticket)) };
+  return { render: (ticket) => (may("write") ? editForm({ ticket, state, touch, save }) : assigneeLine(ticket)) };
 }
 
-function form({ ticket, state, touch, save }) {
+function editForm({ ticket, state, touch, save }) {
   const { draft, saving } = state;
-  const shown = { ...valuesOf(ticket), ...draft };
+  const shown = { ...editable(ticket), ...draft };
   const onsubmit = (event) => {
     event.preventDefault();
     if (!saving && !isEmpty(draft)) save(ticket);
@@ -65,13 +65,13 @@ function assigneeLine({ assignee }) {
   return h("p", {}, h("span", { class: "muted" }, t("ticket.assignee"), ": "), h("bdi", {}, assignee ?? NOTHING));
 }
 
-function valuesOf({ status, assignee, tags }) {
+function editable({ status, assignee, tags }) {
   return { status, assignee: assignee ?? "", tags: tags.join(", ") };
 }
 
 /** The edited fields whose value at the service is no longer the one the editing began with. */
 function overtaken(ticket, { base }) {
-  const present = valuesOf(ticket);
+  const present = editable(ticket);
   return Object.keys(base).filter((field) => base[field] !== present[field])
     .map((field) => [field, field === "status" ? name("status", present.status) : present[field]]);
 }

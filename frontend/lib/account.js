@@ -1,6 +1,6 @@
 // Who is signed in, as far as this page knows. The session itself is a cookie that no script can read.
 
-const SCOPES = ["read", "write", "admin"];
+export const SCOPES = ["read", "write", "admin"];
 const HINT = "ops.signed-in";
 let me = null;
 
