@@ -17,7 +17,8 @@ export function noteEditor({ draw, reload }) {
     state.sending = true;
     try {
       await api.addNote(ticket.id, body);
-      field.value = "";
+      // Whoever goes on typing meanwhile keeps that.
+      field.value = field.value.replace(body, "").trimStart();
       Object.assign(state, { message: t("note.added"), failed: false });
     } catch (error) {
       Object.assign(state, { message: explainRefusal(error), failed: true });

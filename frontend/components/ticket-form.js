@@ -22,13 +22,26 @@ export function ticketEditor({ draw, reload }) {
   }
 
   async function attempt(ticket) {
+    const sent = { ...state.draft };
     try {
-      await api.updateTicket(ticket.id, ticket.version, changesOf(state.draft));
-      Object.assign(state, { draft: {}, base: {}, message: t("ticket.saved"), failed: false });
+      settle(sent, editable(await api.updateTicket(ticket.id, ticket.version, changesOf(sent))));
+      Object.assign(state, { message: t("ticket.saved"), failed: false });
     } catch (error) {
       Object.assign(state, { message: explain(error), failed: true });
     }
     await reload();
+  }
+
+  // What was typed while the answer was on its way is still a draft, and begins with what was saved.
+  function settle(sent, saved) {
+    const { draft, base } = state;
+    for (const field in sent) {
+      base[field] = saved[field];
+      if (draft[field] === sent[field]) {
+        delete draft[field];
+        delete base[field];
+      }
+    }
   }
 
   function touch(ticket, field, value) {

@@ -1,0 +1,50 @@
+"""What an operator has typed is theirs until the service has it: nothing that happens meanwhile takes it away."""
+
+from playwright.sync_api import Page, Route, expect
+
+from tests.e2e.desk_views import go
+from tests.e2e.test_desk_page import wizard_run
+from tests.running_ops import RunningOps
+
+
+def hold(desk: Page, method: str) -> list[Route]:
+    """Keeps back the next question of that kind about tickets: it stands in the list, to be continued."""
+    held: list[Route] = []
+
+    def keep(route: Route) -> None:
+        if route.request.method == method and not held:
+            held.append(route)
+        else:
+            route.continue_()
+
+    desk.route("**/api/v1/desk/tickets/**", keep)
+    return held
+
+
+def test_what_is_typed_while_an_answer_is_on_its_way_stays(desk: Page, ops: RunningOps) -> None:
+    wizard_run(ops, "broken", 2, failed=True)
+    go(desk, "#/tickets/1")
+    assignee, tags, note = (desk.get_by_label(label) for label in ("Assignee", "Tags, sep", "New note"))
+    saved = desk.locator(".ticket-form [role=status]")
+
+    held = hold(desk, "PATCH")
+    assignee.fill("ana ")
+    desk.get_by_role("button", name="Save").click()
+    assignee.fill("ana maria")
+    tags.fill("vip, dns")
+    held[0].continue_()
+    expect(saved).to_have_text("Saved.")
+    expect(assignee).to_have_value("ana maria")
+    expect(tags).to_have_value("vip, dns")
+    expect(desk.get_by_text("someone else has set it")).to_have_count(0)
+    desk.get_by_role("button", name="Save").click()
+    expect(desk.locator("#ticket .tags li")).to_have_text(["dns", "vip"])
+    assert ops.get("/api/v1/desk/tickets/1")["assignee"] == "ana maria"
+
+    held = hold(desk, "POST")
+    note.fill("Rang the customer.")
+    desk.get_by_role("button", name="Add note").click()
+    note.fill("Rang the customer. Nobody there.")
+    held[0].continue_()
+    expect(desk.locator("#notes .note-note .note-body")).to_have_text("Rang the customer.")
+    expect(note).to_have_value("Nobody there.")
