@@ -7,18 +7,18 @@ import { explainRefusal, outcome } from "./card.js";
 import { timeWithAge } from "./time.js";
 import { noteTold } from "./told.js";
 
-/** Holds the state of the note being sent; `reload` fetches the ticket anew. */
-export function noteEditor({ draw, reload }) {
+/** Keeps the note in `unsent` until it is added; `reload` fetches the ticket anew. */
+export function noteEditor({ unsent, draw, reload }) {
   const state = { message: null, failed: false, sending: false };
 
-  async function send(ticket, field) {
-    const body = field.value.trim();
+  async function send(ticket) {
+    const body = unsent.note.trim();
     if (body === "" || state.sending) return;
     state.sending = true;
     try {
       await api.addNote(ticket.id, body);
       // Whoever goes on typing meanwhile keeps that.
-      field.value = field.value.replace(body, "").trimStart();
+      unsent.note = unsent.note.replace(body, "").trimStart();
       Object.assign(state, { message: t("note.added"), failed: false });
     } catch (error) {
       Object.assign(state, { message: explainRefusal(error), failed: true });
@@ -28,7 +28,7 @@ export function noteEditor({ draw, reload }) {
     draw();
   }
 
-  return { render: (ticket) => [noteList(ticket.notes), may("write") ? noteForm({ ticket, state, send }) : null] };
+  return { render: (ticket) => [noteList(ticket.notes), may("write") ? noteForm({ ticket, unsent, state, send }) : null] };
 }
 
 function noteList(notes) {
@@ -46,14 +46,15 @@ export function noteItem(note) {
     h("p", { class: "note-body" }, noteTold(note)));
 }
 
-function noteForm({ ticket, state, send }) {
+function noteForm({ ticket, unsent, state, send }) {
   const onsubmit = (event) => {
     event.preventDefault();
-    send(ticket, event.target.elements.body);
+    send(ticket);
   };
+  const oninput = ({ target }) => { unsent.note = target.value; };
   return h("form", { class: "note-form", onsubmit },
     h("label", { class: "field" }, h("span", {}, t("note.new")),
-      h("textarea", { name: "body", rows: "3", required: true, maxlength: "10000" })),
+      h("textarea", { name: "body", rows: "3", required: true, maxlength: "10000", oninput }, unsent.note)),
     h("div", { class: "buttons" }, h("button", { type: "submit" }, t("note.add"))),
     outcome(state));
 }

@@ -9,9 +9,9 @@ import { STATUSES } from "../lib/stages.js";
 import { explainRefusal, outcome } from "./card.js";
 import { choices, selectField, textField } from "./fields.js";
 
-/** Holds unsaved edits across updates; `reload` fetches the ticket anew. */
-export function ticketEditor({ draw, reload }) {
-  const state = { draft: {}, base: {}, message: null, failed: false, saving: false };
+/** Keeps edits in `unsent` until they are saved; `reload` fetches the ticket anew. */
+export function ticketEditor({ unsent: { draft, base }, draw, reload }) {
+  const state = { message: null, failed: false, saving: false };
 
   async function save(ticket) {
     state.saving = true;
@@ -22,7 +22,7 @@ export function ticketEditor({ draw, reload }) {
   }
 
   async function attempt(ticket) {
-    const sent = { ...state.draft };
+    const sent = { ...draft };
     try {
       settle(sent, editable(await api.updateTicket(ticket.id, ticket.version, changesOf(sent))));
       Object.assign(state, { message: t("ticket.saved"), failed: false });
@@ -34,7 +34,6 @@ export function ticketEditor({ draw, reload }) {
 
   // What was typed while the answer was on its way is still a draft, and begins with what was saved.
   function settle(sent, saved) {
-    const { draft, base } = state;
     for (const field in sent) {
       base[field] = saved[field];
       if (draft[field] === sent[field]) {
@@ -45,17 +44,17 @@ export function ticketEditor({ draw, reload }) {
   }
 
   function touch(ticket, field, value) {
-    state.base[field] ??= editable(ticket)[field];
-    state.draft[field] = value;
+    base[field] ??= editable(ticket)[field];
+    draft[field] = value;
     state.message = null;
     draw();
   }
 
-  return { render: (ticket) => (may("write") ? editForm({ ticket, state, touch, save }) : assigneeLine(ticket)) };
+  return { render: (ticket) => (may("write") ? editForm({ ticket, draft, base, state, touch, save }) : assigneeLine(ticket)) };
 }
 
-function editForm({ ticket, state, touch, save }) {
-  const { draft, saving } = state;
+function editForm({ ticket, draft, base, state, touch, save }) {
+  const { saving } = state;
   const shown = { ...editable(ticket), ...draft };
   const onsubmit = (event) => {
     event.preventDefault();
@@ -69,7 +68,7 @@ function editForm({ ticket, state, touch, save }) {
     h("div", { class: "buttons" },
       h("button", { type: "submit", class: "primary", "aria-disabled": String(saving || isEmpty(draft)) },
         t(saving ? "saving" : "save"))),
-    overtaken(ticket, state).map(([field, theirs]) => h("p", { class: "message message-bad", "data-key": field },
+    overtaken(ticket, base).map(([field, theirs]) => h("p", { class: "message message-bad", "data-key": field },
       t("ticket.overtaken", { field: t(`ticket.${field}`), value: theirs || NOTHING }))),
     outcome(state));
 }
@@ -83,7 +82,7 @@ function editable({ status, assignee, tags }) {
 }
 
 /** The edited fields whose value at the service is no longer the one the editing began with. */
-function overtaken(ticket, { base }) {
+function overtaken(ticket, base) {
   const present = editable(ticket);
   return Object.keys(base).filter((field) => base[field] !== present[field])
     .map((field) => [field, field === "status" ? name("status", present.status) : present[field]]);

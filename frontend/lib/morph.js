@@ -88,6 +88,7 @@ function patch(old, next) {
   patchAttributes(old, next);
   adoptHandlers(old, next);
   patchChildren(old, [...next.childNodes]);
+  if (old.nodeName === "TEXTAREA") old.value = next.value;
 }
 
 function patchAttributes(old, next) {

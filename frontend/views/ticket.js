@@ -10,6 +10,7 @@ import { ticketEditor } from "../components/ticket-form.js";
 import { t } from "../i18n/catalog.js";
 import { h } from "../lib/dom.js";
 import { bySession, resource } from "../lib/resource.js";
+import { unsentFor } from "../lib/unsent.js";
 
 export function ticketView({ route, draw }) {
   const id = route.segments[1];
@@ -17,8 +18,9 @@ export function ticketView({ route, draw }) {
   const ticket = resource((signal) => loadTicket(id, pages, signal),
     { concerns: bySession(() => ticket.data?.session_id) });
   const reload = () => ticket.refresh();
-  const editor = ticketEditor({ draw, reload });
-  const notes = noteEditor({ draw, reload });
+  const unsent = unsentFor(id);
+  const editor = ticketEditor({ unsent, draw, reload });
+  const notes = noteEditor({ unsent, draw, reload });
   const drawHistory = historyCard({ resource: ticket, pages, draw, timelineOf: (data) => data.timeline,
     notesOf: (data) => data.notes });
   return {

@@ -4,6 +4,8 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.desk_views import go
 from tests.e2e.test_desk_page import wizard_run
+from tests.e2e.test_people_page import expect_complaints, sign_in
+from tests.people import add_user
 from tests.running_ops import RunningOps
 
 
@@ -48,3 +50,29 @@ def test_what_is_typed_while_an_answer_is_on_its_way_stays(desk: Page, ops: Runn
     held[0].continue_()
     expect(desk.locator("#notes .note-note .note-body")).to_have_text("Rang the customer.")
     expect(note).to_have_value("Nobody there.")
+
+
+def test_what_is_typed_waits_for_who_leaves_and_for_who_has_to_sign_in_again(
+    ops: RunningOps, page: Page, page_complaints: list[str]
+) -> None:
+    for name in ("ana", "rui"):
+        add_user(ops, name, "agent")
+    wizard_run(ops, "broken", 2, failed=True)
+    page.goto(f"{ops.url}/#/tickets/1")
+    sign_in(page, "ana")
+    page.get_by_label("New note").fill("Half a")
+    page.get_by_label("Assignee").fill("zoe")
+    page.locator(".event-name").first.click()
+    page.get_by_role("heading", name="Event #1").wait_for()
+    page.go_back()
+    expect(page.get_by_label("New note")).to_have_value("Half a")
+    page.get_by_label("New note").fill("Half a note")
+    assert ops.http.delete("/api/v1/users/1/sessions").status_code == 204
+    for name, note, assignee in (("rui", "", ""), ("ana", "Half a note", "zoe")):
+        page.get_by_role("heading", name="Sign in").wait_for()
+        sign_in(page, name)
+        expect(page.get_by_label("New note")).to_have_value(note)
+        expect(page.get_by_label("Assignee")).to_have_value(assignee)
+        if name == "rui":
+            page.get_by_role("button", name="Sign out").click()
+    expect_complaints(page_complaints, "401")
