@@ -20,6 +20,7 @@ export function createLive({ createStream, refresh, onState }) {
   let lastRun = -Infinity;
   let gapTimer = null;
   let pollTimer = null;
+  let retryTimer = null;
 
   function set(change) {
     const { phase } = state;
@@ -87,7 +88,8 @@ export function createLive({ createStream, refresh, onState }) {
     if (fresh) set({ phase: isUp ? "live" : phaseWithoutStream(), updatedAt: Date.now() });
     else {
       set({ phase: "reconnecting" });
-      setTimeout(refreshAll, TIMING.retry);
+      clearTimeout(retryTimer);
+      retryTimer = setTimeout(refreshAll, TIMING.retry);
     }
   }
 

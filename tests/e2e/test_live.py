@@ -343,3 +343,16 @@ def sign_in_at(page: Page, ops: RunningOps, address: str) -> Page:
     page.locator("input[type=password]").press("Enter")
     expect_state(page, "live")
     return page
+
+
+def test_an_outage_is_not_asked_more_and_more_often(
+    ops: RunningOps, line: Line, page: Page, page_complaints: list[str]
+) -> None:
+    hurry(page.context, refreshGap=10, poll=500, retry=1000)
+    open_at(page, ops, "#/events", line.url)
+    line.cut()
+    page.wait_for_timeout(4000)
+    asked = counting(page, "/api/v1/events")
+    page.wait_for_timeout(2000)
+    assert 2 <= asked() <= 8
+    forget_the_cut(page_complaints)
