@@ -104,10 +104,11 @@ export function createLive({ createStream, refresh, onState }) {
 
   return {
     state,
-    /** Loads everything after whatever still runs: for a page that has just replaced another. */
+    /** Loads everything, whatever still runs for the page that this one has replaced. */
     restart() {
       waiting = null;
-      return Promise.resolve(running).then(refreshWaiting);
+      running = null;
+      return refreshWaiting();
     },
     start() {
       if (isStarted) return;
