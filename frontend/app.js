@@ -11,6 +11,7 @@ import { morph } from "./lib/morph.js";
 import { applyTheme } from "./lib/preferences.js";
 import { currentRoute } from "./lib/router.js";
 import { createSharedStream } from "./lib/shared-stream.js";
+import { TIMING } from "./lib/timing.js";
 import { viewFor } from "./views/routes.js";
 import { signInView } from "./views/sign-in.js";
 import { welcomeView } from "./views/welcome.js";
@@ -21,7 +22,8 @@ const live = createLive({ createStream, refresh: refreshView, onState: onLiveSta
 let route = currentRoute();
 let view = null;
 let aborter = new AbortController();
-let expired = false;
+// Why the form for signing in is shown, if not by the operator's wish.
+let signedOutBy = null;
 
 function draw() {
   document.title = `${view.title()} · Ops`;
@@ -42,8 +44,8 @@ function openRoute() {
 }
 
 function bareView() {
-  if (route.segments[0] === "welcome") return welcomeView({ secret: route.segments[1] ?? "", draw, onSignedIn });
-  return account() === null ? signInView({ expired, draw, onSignedIn }) : null;
+  if (route.segments[0] === "welcome") return welcomeView({ secret: route.segments[1] ?? "", draw, onSignedIn: become });
+  return account() === null ? signInView({ error: signedOutBy, draw, onSignedIn: become }) : null;
 }
 
 function openView() {
@@ -79,8 +81,7 @@ function drawIf(current) {
 }
 
 function endSession() {
-  expired = true;
-  onSignedOut();
+  become(null, { status: 401 });
   return null;
 }
 
@@ -90,34 +91,35 @@ async function signOut(everywhere = false) {
   } catch (error) {
     if (error.status !== 401) return announce(explainRefusal(error));
   }
-  expired = false;
-  return onSignedOut();
+  return become(null);
 }
 
-function onSignedOut() {
-  dropToken();
-  setAccount(null);
-  openRoute();
-}
-
-function onSignedIn(me) {
-  expired = false;
+function become(me, why = null) {
+  signedOutBy = why;
   dropToken();
   setAccount(me);
   openRoute();
 }
 
-/** Asks the service who we are, where it may know. */
+/** Asks the service who we are, where it may know, and until it answers. */
 async function recallAccount() {
-  if (token() === null && !mayBeSignedIn()) return;
+  if (account() !== null || (token() === null && !mayBeSignedIn())) return;
   try {
     setAccount(await api.me());
+    signedOutBy = null;
   } catch (error) {
-    if (error.status !== 401) return;
-    expired = true;
-    dropToken();
-    setAccount(null);
+    signedOutBy = error;
+    if (error.status === 401) {
+      dropToken();
+      setAccount(null);
+    } else setTimeout(reopen, TIMING.retry);
   }
+}
+
+async function reopen() {
+  const before = account();
+  await recallAccount();
+  if (account() !== before) openRoute();
 }
 
 function onLiveState(state, previousPhase) {

@@ -3,7 +3,7 @@ import { currentLanguage, name, t } from "../i18n/catalog.js";
 import { h } from "../lib/dom.js";
 import { ago, clock } from "../lib/format.js";
 
-const KNOWN = { 0: "unreachable", 403: "forbidden", 404: "missing", 412: "changed", 422: "wrong", 429: "busy", 500: "fault",
+const KNOWN = { 0: "unreachable", 401: "ended", 403: "forbidden", 404: "missing", 412: "changed", 422: "wrong", 429: "busy", 500: "fault",
   503: "busy" };
 
 /** A titled region showing `body(data)` of a resource; the last good data stays through an error. */

@@ -11,7 +11,7 @@ export default {
   "zone.label": "Times", "zone.local": "Local", "zone.utc": "UTC", "zone.shown": "Times are in {zone}.",
   "sign-in.title": "Sign in", "sign-in.submit": "Sign in", "sign-in.refused": "Name and password do not match.",
   "sign-in.wait": "Too many failed attempts. Try again in {n} seconds.",
-  "sign-in.expired": "Your session has ended. Please sign in again.",
+  "error.ended": "Your session has ended. Please sign in again.",
   "sign-out": "Sign out",
   "welcome.title": "Welcome", "welcome.hello": "Hello {name}. Choose a password of at least 12 characters.",
   "welcome.first": "You are the first operator. Choose your name and a password of at least 12 characters.",

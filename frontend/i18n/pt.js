@@ -12,7 +12,7 @@ export default {
   "sign-in.title": "Iniciar sessão", "sign-in.submit": "Entrar",
   "sign-in.refused": "O nome e a palavra-passe não correspondem.",
   "sign-in.wait": "Demasiadas tentativas falhadas. Tente de novo dentro de {n} segundos.",
-  "sign-in.expired": "A sua sessão terminou. Inicie sessão outra vez.",
+  "error.ended": "A sua sessão terminou. Inicie sessão outra vez.",
   "sign-out": "Sair",
   "welcome.title": "Bem-vindo",
   "welcome.hello": "Olá, {name}. Escolha uma palavra-passe com pelo menos 12 caracteres.",

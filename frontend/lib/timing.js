@@ -5,7 +5,7 @@ export const TIMING = {
   /** From a lost stream to the first question without it, and between the following ones. */
   firstPoll: 2_000,
   poll: 15_000,
-  /** After a refresh that failed. */
+  /** After a refresh that failed, or a question who is signed in. */
   retry: 5_000,
   /** The first pause before connecting again; it doubles, with chance, up to the longest. */
   backoff: 500,

@@ -1,12 +1,12 @@
 // Asks for name and password.
 import { api } from "../api.js";
-import { explainRefusal } from "../components/card.js";
+import { explainRefusal, headline } from "../components/card.js";
 import { nameField, panel, passwordField } from "../components/panel.js";
 import { t } from "../i18n/catalog.js";
 
-/** Shown whenever nobody is signed in, at whatever address: that page opens afterwards. */
-export function signInView({ expired, draw, onSignedIn }) {
-  const state = { message: expired ? t("sign-in.expired") : null, trying: false };
+/** Shown whenever nobody is signed in, at whatever address: that page opens afterwards. `error` tells why, or is null. */
+export function signInView({ error: why, draw, onSignedIn }) {
+  const state = { message: why && headline(why), trying: false };
 
   async function submit({ name, password }) {
     Object.assign(state, { trying: true, message: null });
