@@ -1,5 +1,5 @@
 // The only place that talks to the service.
-import { token } from "./lib/account.js";
+import { account, token } from "./lib/account.js";
 import { TIMING } from "./lib/timing.js";
 
 /** A refusal by the service (RFC 9457), or no answer at all: then `status` is 0. */
@@ -118,7 +118,9 @@ async function read(response) {
   throw problem(response, body);
 }
 
+// Whatever is asked may be the first to learn that the session has ended.
 function problem(response, body) {
+  if (response.status === 401 && account() !== null) dispatchEvent(new Event("signed-out"));
   return new ApiError({ title: response.statusText, ...body, status: response.status,
     requestId: response.headers.get("x-request-id"), retryAfter: response.headers.get("retry-after") });
 }

@@ -17,7 +17,7 @@ import { signInView } from "./views/sign-in.js";
 import { welcomeView } from "./views/welcome.js";
 
 const root = document.getElementById("app");
-const createStream = (listeners) => createSharedStream({ open: openStream, ...listeners });
+const createStream = (listeners) => createSharedStream({ open: api.stream, ...listeners });
 const live = createLive({ createStream, refresh: refreshView, onState: onLiveState });
 let route = currentRoute();
 let view = null;
@@ -59,7 +59,6 @@ async function refreshView(messages) {
   const current = view;
   await Promise.all(current.resources.map((one) => one.follow(messages, aborter.signal)));
   if (current !== view) return null;
-  if (current.resources.some((one) => one.error?.status === 401)) return endSession();
   return current.resources.every((one) => one.error === null || isAnswer(one.error));
 }
 
@@ -68,21 +67,8 @@ function isAnswer({ status }) {
   return status !== 0 && status < 500;
 }
 
-// The stream is the first to learn that the session has ended.
-function openStream(after, signal) {
-  return api.stream(after, signal).catch((error) => {
-    if (error.status === 401) endSession();
-    throw error;
-  });
-}
-
 function drawIf(current) {
   if (current === view) draw();
-}
-
-function endSession() {
-  become(null, { status: 401 });
-  return null;
 }
 
 async function signOut(everywhere = false) {
@@ -143,6 +129,7 @@ applyTheme();
 takeTokenFromAddress();
 await Promise.all([loadCatalog(), recallAccount()]);
 window.addEventListener("hashchange", onNavigation);
+window.addEventListener("signed-out", () => become(null, { status: 401 }));
 root.addEventListener("redraw", () => draw());
 installShortcuts(live.toggle);
 openRoute();
