@@ -37,7 +37,7 @@ export const api = {
   quarantined: list("/quarantine"),
   retryQuarantined: (params) => send("POST", withQuery("/quarantine/retry", params), {}),
   rejected: list("/rejected-deliveries"),
-  csv,
+  csv: async (path, params) => read(await ask(V1 + withQuery(path, params)), "blob"),
   me: () => get("/auth/me"),
   signIn: post("/auth/sign-in"),
   signOut: (everywhere) => send("POST", `/auth/sign-out?everywhere=${everywhere}`),
@@ -56,13 +56,6 @@ export const api = {
   readiness,
   stream,
 };
-
-// A file needs the same credentials as any answer, which a plain link would not carry.
-async function csv(path, params) {
-  const response = await ask(V1 + withQuery(path, params));
-  if (response.ok) return response.blob();
-  return read(response);
-}
 
 // A service that is not ready says so with a 503 problem that has the same members: an answer, not an error.
 async function readiness(signal) {
@@ -111,16 +104,17 @@ async function ask(path, { headers = {}, timeout = TIMEOUT_MS, ...options } = {}
   }
 }
 
-async function read(response) {
+async function read(response, wanted = "json") {
   if (response.status === 204) return null;
-  const body = await response.json().catch(() => null);
+  const body = await response[response.ok ? wanted : "json"]().catch(() => null);
   if (response.ok && body !== null) return body;
   throw problem(response, body);
 }
 
+// An answer that was cut, or came from something else than the service, is as good as none.
 // Whatever is asked may be the first to learn that the session has ended.
 function problem(response, body) {
   if (response.status === 401 && account() !== null) dispatchEvent(new Event("signed-out"));
-  return new ApiError({ title: response.statusText, ...body, status: response.status,
+  return new ApiError({ title: response.statusText, ...body, status: response.ok ? 0 : response.status,
     requestId: response.headers.get("x-request-id"), retryAfter: response.headers.get("retry-after") });
 }
