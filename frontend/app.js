@@ -75,7 +75,7 @@ async function signOut(everywhere = false) {
   try {
     if (account().kind === "user") await api.signOut(everywhere);
   } catch (error) {
-    if (error.status !== 401) return announce(explainRefusal(error));
+    if (error.status !== 401) return alert(explainRefusal(error));
   }
   return become(null);
 }
