@@ -40,6 +40,7 @@ function openRoute() {
   if (view.isBare) live.stop();
   else live.start();
   draw();
+  root.querySelector("h1").focus({ preventScroll: true });
   live.restart();
 }
 
@@ -122,7 +123,6 @@ async function onNavigation() {
   if (takeTokenFromAddress()) await recallAccount();
   openRoute();
   window.scrollTo(0, 0);
-  root.querySelector("h1")?.focus({ preventScroll: true });
 }
 
 applyTheme();
