@@ -41,7 +41,7 @@ export function takeTokenFromAddress() {
   const match = IN_HASH.exec(location.hash);
   if (match === null) return false;
   me = null;
-  sessionStorage.setItem(TOKEN, decodeURIComponent(match[1]));
+  sessionStorage.setItem(TOKEN, match[1]);
   history.replaceState(null, "", `${location.pathname}#/`);
   return true;
 }
