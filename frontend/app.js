@@ -5,7 +5,7 @@ import { explainRefusal } from "./components/card.js";
 import { shell } from "./components/shell.js";
 import { installShortcuts } from "./components/shortcuts.js";
 import { loadCatalog, t } from "./i18n/catalog.js";
-import { account, dropToken, mayBeSignedIn, setAccount, takeTokenFromAddress, token } from "./lib/account.js";
+import { account, dropToken, isToBeAsked, setAccount, takeTokenFromAddress } from "./lib/account.js";
 import { createLive } from "./lib/live.js";
 import { morph } from "./lib/morph.js";
 import { applyTheme } from "./lib/preferences.js";
@@ -88,9 +88,9 @@ function become(me, why = null) {
   openRoute();
 }
 
-/** Asks the service who we are, where it may know, and until it answers. */
+/** Asks the service who we are, until it answers. */
 async function recallAccount() {
-  if (account() !== null || (token() === null && !mayBeSignedIn())) return;
+  if (!isToBeAsked()) return;
   try {
     setAccount(await api.me());
     signedOutBy = null;
@@ -129,6 +129,7 @@ applyTheme();
 takeTokenFromAddress();
 await Promise.all([loadCatalog(), recallAccount()]);
 window.addEventListener("hashchange", onNavigation);
+window.addEventListener("storage", reopen); // somebody may have signed in from another tab
 window.addEventListener("signed-out", () => become(null, { status: 401 }));
 root.addEventListener("redraw", () => draw());
 installShortcuts(live.toggle);
