@@ -374,3 +374,12 @@ def test_a_view_does_not_wait_for_what_the_one_before_asked(
     desk.get_by_role("link", name="Events").first.click()
     expect(desk.locator("table.list tbody tr")).to_have_count(2, timeout=4000)
     forget_the_cut(page_complaints)
+
+
+def test_an_answer_that_was_cut_is_none(desk: Page, ops: RunningOps) -> None:
+    open_at(desk, ops, "#/sessions")
+    settle(desk)
+    desk.route("**/api/v1/onboard/sessions", lambda route: route.fulfill(body='{"total": 3, "sess'))
+    send(ops, "one")
+    expect(desk.locator("main .trouble")).to_contain_text("The service does not answer.")
+    expect_state(desk, "reconnecting")
