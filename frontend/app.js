@@ -90,7 +90,6 @@ function become(me, why = null) {
 
 /** Asks the service who we are, until it answers. */
 async function recallAccount() {
-  if (!isToBeAsked()) return;
   try {
     setAccount(await api.me());
     signedOutBy = null;
@@ -104,6 +103,7 @@ async function recallAccount() {
 }
 
 async function reopen() {
+  if (!isToBeAsked()) return;
   const before = account();
   await recallAccount();
   if (account() !== before) openRoute();
@@ -127,7 +127,7 @@ async function onNavigation() {
 
 applyTheme();
 takeTokenFromAddress();
-await Promise.all([loadCatalog(), recallAccount()]);
+await Promise.all([loadCatalog(), isToBeAsked() && recallAccount()]);
 window.addEventListener("hashchange", onNavigation);
 window.addEventListener("storage", reopen); // somebody may have signed in from another tab
 window.addEventListener("signed-out", () => become(null, { status: 401 }));

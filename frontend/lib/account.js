@@ -39,11 +39,10 @@ export function dropToken() {
   sessionStorage.removeItem(TOKEN);
 }
 
-/** True after moving a token out of `#token=…` into the store, leaving none in the address bar or the history: who it is must be asked. */
+/** True after moving a token out of `#token=…` into the store, leaving none in the address bar or the history. */
 export function takeTokenFromAddress() {
   const match = IN_HASH.exec(location.hash);
   if (match === null) return false;
-  me = null;
   sessionStorage.setItem(TOKEN, match[1]);
   history.replaceState(null, "", `${location.pathname}#/`);
   return true;
