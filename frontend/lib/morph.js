@@ -93,7 +93,7 @@ function patch(old, next) {
 
 function patchAttributes(old, next) {
   for (const { name, value } of [...next.attributes]) {
-    if (name !== "style" && old.getAttribute(name) !== value) setAttribute(old, name, value);
+    if (old.getAttribute(name) !== value && !isTheReaders(old, name)) setAttribute(old, name, value);
   }
   for (const { name } of [...old.attributes]) {
     if (!next.hasAttribute(name) && !isTheReaders(old, name)) removeAttribute(old, name);
@@ -137,6 +137,6 @@ function restoreFocus(lineage) {
   if (focused === undefined || document.activeElement === focused) return;
   const nearest = lineage.find((element) => element.isConnected);
   if (nearest === undefined) return;
-  if (nearest !== focused) nearest.setAttribute("tabindex", "-1");
+  if (nearest.tabIndex < 0) nearest.setAttribute("tabindex", "-1");
   nearest.focus({ preventScroll: true });
 }

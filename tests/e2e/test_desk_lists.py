@@ -66,6 +66,10 @@ def test_the_queues_of_tickets(desk: Page, ops: RunningOps) -> None:
         expect(link).to_have_attribute("aria-current", "true")
     desk.locator(".queues").get_by_role("link", name="nobody").click()
     expect(names).to_have_text(["#3 broken.pt", "#2 idle.pt"])
+    desk.get_by_label("Domain or id").fill("idle")
+    desk.get_by_label("Domain or id").press("Enter")
+    expect(names).to_have_text(["#2 idle.pt"])
+    assert desk.url.endswith("#/tickets?q=idle&status=open&assignee=")
     row = desk.locator("main .list tbody tr", has_text="idle.pt")
     expect(row.locator(".badge-stalled")).to_have_text("stalled")
     expect(row.locator("[data-label='Time in stage']")).to_have_text("3h 19m")
@@ -225,3 +229,38 @@ def test_who_may_only_read_is_offered_no_retry(
     go(desk, "#/health")
     expect(desk.locator("#quarantine tbody tr")).to_have_count(1)
     expect(desk.get_by_role("button", name="Retry")).to_have_count(0)
+
+
+def test_closed_filters_stay_closed(desk: Page, ops: RunningOps) -> None:
+    go(desk, "#/sessions")
+    filters = desk.locator("details.filter-panel")
+    expect(filters).to_have_attribute("open", "")
+    filters.locator("summary").click()
+    wizard_run(ops, "one", 1)
+    expect(desk.locator("main .list tbody tr")).to_have_count(1)
+    assert filters.get_attribute("open") is None
+
+
+def test_the_next_page_asks_for_nobody_s_tickets_too(desk: Page, ops: RunningOps) -> None:
+    for number in range(3):
+        wizard_run(ops, f"run-{number}", 2, failed=True, domain=f"d{number}.pt")
+    change_ticket(ops, assignee="Ana")
+    go(desk, "#/tickets?assignee=&limit=1")
+    desk.get_by_role("link", name="Next page").click()
+    expect(desk.locator("main .list tbody th a")).to_have_text(["#2 d1.pt"])
+    expect(desk.get_by_role("link", name="Next page")).to_have_count(0)
+
+
+def test_back_leads_to_where_one_was_in_a_list(desk: Page, ops: RunningOps) -> None:
+    batch = [event("onboarding.started", f"run-{number}") for number in range(50)]
+    assert ops.send_batch(batch).status_code == 200
+    go(desk, "#/sessions")
+    desk.locator("main .list tbody th a").nth(40).scroll_into_view_if_needed()
+    desk.wait_for_timeout(300)  # until the scrolling has ended
+    place = desk.evaluate("scrollY")
+    assert place > 500
+    desk.locator("main .list tbody th a").nth(40).click()
+    desk.locator("#history .timeline").wait_for()
+    assert desk.evaluate("scrollY") == 0
+    desk.go_back()
+    desk.wait_for_function("place => scrollY === place", arg=place)
