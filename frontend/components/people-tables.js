@@ -15,7 +15,12 @@ export function userTable(users, on) {
     { label: t("people.name"), cell: (row) => [h("bdi", { class: "strong" }, row.name),
       row.name === account().name ? h("span", { class: "muted" }, ` ${t("people.me")}`) : null] },
     { label: t("people.role"), cell: (row) => h("select", { "aria-label": t("people.role-of", row),
-      onchange: (event) => on.role(row, event.target.value) },
+      onchange: ({ target }) => {
+        const { value } = target;
+        // What stands is shown until the change is made: it may be refused.
+        target.value = row.role;
+        on.role(row, value);
+      } },
     ROLES.map((role) => h("option", { value: role, selected: role === row.role }, t(`role.${role}`)))) },
     { label: t("ticket.status"), cell: (row) => t(`people.${row.state}`) },
     { label: t("people.sessions"), cell: (row) => number(row.sessions) },
