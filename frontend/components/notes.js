@@ -1,13 +1,13 @@
 // The notes of a ticket, people's and the system's, and the form for a new one.
 import { api } from "../api.js";
 import { t } from "../i18n/catalog.js";
-import { may } from "../lib/account.js";
+import { account, may } from "../lib/account.js";
 import { h } from "../lib/dom.js";
 import { explainRefusal, outcome } from "./card.js";
 import { timeWithAge } from "./time.js";
 import { noteTold } from "./told.js";
 
-/** Keeps the note in `unsent` until it is added; `reload` fetches the ticket anew. */
+/** Keeps the note in `unsent` until it is added; `reload` fetches the ticket anew, and gives it. */
 export function noteEditor({ unsent, draw, reload }) {
   const state = { message: null, failed: false, sending: false };
 
@@ -17,18 +17,27 @@ export function noteEditor({ unsent, draw, reload }) {
     state.sending = true;
     try {
       await api.addNote(ticket.id, body);
-      // Whoever goes on typing meanwhile keeps that.
-      unsent.note = unsent.note.replace(body, "").trimStart();
-      Object.assign(state, { message: t("note.added"), failed: false });
+      settle(body);
     } catch (error) {
       Object.assign(state, { message: explainRefusal(error), failed: true });
     }
+    // Where only the answer got lost, the note is there.
+    if (timesWritten(body, await reload()) > timesWritten(body, ticket) && state.failed) settle(body);
     state.sending = false;
-    await reload();
     draw();
   }
 
+  // Whoever goes on typing meanwhile keeps that.
+  function settle(body) {
+    unsent.note = unsent.note.replace(body, "").trimStart();
+    Object.assign(state, { message: t("note.added"), failed: false });
+  }
+
   return { render: (ticket) => [noteList(ticket.notes), may("write") ? noteForm({ ticket, unsent, state, send }) : null] };
+}
+
+function timesWritten(body, { notes }) {
+  return notes.filter((note) => note.body === body && note.author === account()?.name).length;
 }
 
 function noteList(notes) {

@@ -17,7 +17,7 @@ export function ticketView({ route, draw }) {
   const pages = timelinePages();
   const ticket = resource((signal) => loadTicket(id, pages, signal),
     { concerns: bySession(() => ticket.data?.session_id) });
-  const reload = () => ticket.refresh();
+  const reload = () => ticket.refresh().then(() => ticket.data);
   const unsent = unsentFor(id);
   const editor = ticketEditor({ unsent, draw, reload });
   const notes = noteEditor({ unsent, draw, reload });

@@ -1,9 +1,10 @@
-"""What an operator has typed is theirs until the service has it: nothing that happens meanwhile takes it away."""
+"""What an operator has typed is theirs until the service has it: nothing that happens takes it away."""
 
 from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.desk_views import go
 from tests.e2e.test_desk_page import wizard_run
+from tests.e2e.test_live import forget_the_cut
 from tests.e2e.test_people_page import expect_complaints, sign_in
 from tests.people import add_user
 from tests.running_ops import RunningOps
@@ -50,6 +51,25 @@ def test_what_is_typed_while_an_answer_is_on_its_way_stays(desk: Page, ops: Runn
     held[0].continue_()
     expect(desk.locator("#notes .note-note .note-body")).to_have_text("Rang the customer.")
     expect(note).to_have_value("Nobody there.")
+
+
+def test_a_note_whose_answer_got_lost_is_known_to_be_there(
+    desk: Page, ops: RunningOps, page_complaints: list[str]
+) -> None:
+    wizard_run(ops, "broken", 2, failed=True)
+    go(desk, "#/tickets/1")
+
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    desk.route("**/api/v1/desk/tickets/1/notes", lose)
+    desk.get_by_label("New note").fill("Rang the customer.")
+    desk.get_by_role("button", name="Add note").click()
+    expect(desk.locator(".note-form [role=status]")).to_have_text("Note added.")
+    expect(desk.locator("#notes .note-note .note-body")).to_have_text("Rang the customer.")
+    expect(desk.get_by_label("New note")).to_have_value("")
+    forget_the_cut(page_complaints)
 
 
 def test_what_is_typed_waits_for_who_leaves_and_for_who_has_to_sign_in_again(
