@@ -10,7 +10,7 @@ export default {
   "theme.label": "Theme", "theme.auto": "As the system", "theme.light": "Light", "theme.dark": "Dark",
   "zone.label": "Times", "zone.local": "Local", "zone.utc": "UTC", "zone.shown": "Times are in {zone}.",
   "sign-in.title": "Sign in", "sign-in.submit": "Sign in", "sign-in.refused": "Name and password do not match.",
-  "sign-in.wait": "Too many failed attempts. Try again in {n} seconds.",
+  "error.wait": "Too many failed attempts. Try again in {n} seconds.",
   "error.ended": "Your session has ended. Please sign in again.",
   "sign-out": "Sign out",
   "welcome.title": "Welcome", "welcome.hello": "Hello {name}. Choose a password of at least 12 characters.",

@@ -11,7 +11,7 @@ export default {
   "zone.label": "Horas", "zone.local": "Locais", "zone.utc": "UTC", "zone.shown": "Horas em {zone}.",
   "sign-in.title": "Iniciar sessão", "sign-in.submit": "Entrar",
   "sign-in.refused": "O nome e a palavra-passe não correspondem.",
-  "sign-in.wait": "Demasiadas tentativas falhadas. Tente de novo dentro de {n} segundos.",
+  "error.wait": "Demasiadas tentativas falhadas. Tente de novo dentro de {n} segundos.",
   "error.ended": "A sua sessão terminou. Inicie sessão outra vez.",
   "sign-out": "Sair",
   "welcome.title": "Bem-vindo",

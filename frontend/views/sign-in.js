@@ -14,7 +14,7 @@ export function signInView({ error: why, draw, onSignedIn }) {
     try {
       onSignedIn(await api.signIn({ name: name.value, password: password.value }));
     } catch (error) {
-      Object.assign(state, { trying: false, message: refusal(error) });
+      Object.assign(state, { trying: false, message: error.status === 401 ? t("sign-in.refused") : explainRefusal(error) });
       password.value = "";
       draw();
     }
@@ -23,10 +23,4 @@ export function signInView({ error: why, draw, onSignedIn }) {
   return { title: () => t("sign-in.title"), isBare: true, resources: [], render: () =>
     panel({ ...state, title: t("sign-in.title"), submit: t("sign-in.submit"), onsubmit: submit, fields: [
       nameField(), passwordField("password", t("people.password"))] }) };
-}
-
-function refusal(error) {
-  if (error.status === 401) return t("sign-in.refused");
-  if (error.status === 429) return t("sign-in.wait", { n: error.retryAfter });
-  return explainRefusal(error);
 }
