@@ -41,7 +41,7 @@ function openRoute() {
   else live.start();
   draw();
   root.querySelector("h1").focus({ preventScroll: true });
-  live.restart();
+  return live.restart();
 }
 
 function bareView() {
@@ -120,9 +120,14 @@ function isCurrent(phase) {
 }
 
 async function onNavigation() {
+  const place = history.state;
   if (takeTokenFromAddress()) await recallAccount();
-  openRoute();
-  window.scrollTo(0, 0);
+  const loading = openRoute();
+  scrollTo(0, 0);
+  // Back, or forward: to where one was, once there is something.
+  const opened = view;
+  await loading;
+  if (place > 0 && opened === view) scrollTo(0, place);
 }
 
 applyTheme();
@@ -131,6 +136,8 @@ await Promise.all([loadCatalog(), isToBeAsked() && recallAccount()]);
 window.addEventListener("hashchange", onNavigation);
 window.addEventListener("storage", reopen); // somebody may have signed in from another tab
 window.addEventListener("signed-out", () => become(null, { status: 401 }));
+history.scrollRestoration = "manual"; // the browser would try before anything is there
+window.addEventListener("scrollend", () => history.replaceState(scrollY, ""));
 root.addEventListener("redraw", () => draw());
 installShortcuts(live.toggle);
 openRoute();
