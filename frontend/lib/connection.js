@@ -12,11 +12,11 @@ export function createConnection({ open, onMessage, onState }) {
   async function run(position, signal) {
     let failures = 0;
     while (!signal.aborted) {
-      const began = Date.now();
+      const began = performance.now();
       const ended = await once().catch(() => false);
       if (signal.aborted) return;
       // The service ends each stream after a minute, to look at the credentials again: that is no failure.
-      failures = ended && Date.now() - began > TIMING.shortest ? 0 : failures + 1;
+      failures = ended && performance.now() - began > TIMING.shortest ? 0 : failures + 1;
       if (failures === 0) continue;
       onState("down");
       await pause(backoff(failures), signal);

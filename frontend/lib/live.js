@@ -17,7 +17,7 @@ export function createLive({ createStream, refresh, onState }) {
   let isStarted = false;
   let waiting = [];
   let running = null;
-  let lastRun = -Infinity;
+  let lastRun = -Infinity; // by the clock that nobody sets
   let gapTimer = null;
   let pollTimer = null;
   let retryTimer = null;
@@ -70,14 +70,14 @@ export function createLive({ createStream, refresh, onState }) {
     gapTimer = setTimeout(() => {
       gapTimer = null;
       Promise.resolve(running).then(() => isAsleep() || refreshWaiting());
-    }, Math.max(0, lastRun + TIMING.refreshGap - Date.now()));
+    }, Math.max(0, lastRun + TIMING.refreshGap - performance.now()));
   }
 
   function refreshWaiting() {
     if (waiting?.length === 0) return running;
     const messages = waiting;
     waiting = [];
-    lastRun = Date.now();
+    lastRun = performance.now();
     running ??= run(messages).finally(() => { running = null; });
     return running;
   }

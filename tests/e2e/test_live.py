@@ -383,3 +383,24 @@ def test_an_answer_that_was_cut_is_none(desk: Page, ops: RunningOps) -> None:
     send(ops, "one")
     expect(desk.locator("main .trouble")).to_contain_text("The service does not answer.")
     expect_state(desk, "reconnecting")
+
+
+def test_a_clock_that_is_set_back_stops_nothing(desk: Page, ops: RunningOps) -> None:
+    open_at(desk, ops, "#/sessions")
+    desk.evaluate("const { now } = Date; Date.now = () => now() - 3_600_000;")
+    for number in range(2):
+        send(ops, f"s{number}")
+        expect(desk.locator("table.list tbody tr")).to_have_count(number + 1, timeout=5000)
+
+
+def test_a_pointer_that_was_left_on_a_list_does_not_hold_it_for_ever(ops: RunningOps, page: Page) -> None:
+    presence = 3000
+    hurry(page.context, presence=presence)
+    send(ops, "one")
+    open_at(page, ops, "#/sessions")
+    page.locator("tr[data-key=one] a").first.hover()
+    send(ops, "two")
+    expect(page.get_by_role("button", name="1 new")).to_be_visible()
+    page.wait_for_timeout(presence)
+    send(ops, "three")
+    expect(page.locator("table.list tbody tr")).to_have_count(3)
