@@ -140,7 +140,7 @@ export default {
   "event.payload": "Whole payload",
   "ticket.one": "Ticket", "ticket.status": "Status", "ticket.assignee": "Assignee", "ticket.tag": "Tag",
   "ticket.tags": "Tags", "ticket.tags-hint": "Tags, separated by commas", "ticket.opened": "Opened",
-  "ticket.changed": "Changed", "ticket.edit": "Change the ticket", "ticket.saved": "Saved.",
+  "ticket.edit": "Change the ticket", "ticket.saved": "Saved.",
   "ticket.conflict": "Not saved: the ticket has just changed. Your edits are kept; look again, then save.",
   "ticket.overtaken": "{field}: someone else has set it to “{value}” since you began. Saving replaces that.",
   "ticket.in-stage": "Time in stage",
