@@ -1,6 +1,6 @@
 // The only place that talks to the service.
 import { account, token } from "./lib/account.js";
-import { TIMING } from "./lib/timing.js";
+import { isAttended } from "./lib/presence.js";
 
 /** A refusal by the service (RFC 9457), or no answer at all: then `status` is 0. */
 class ApiError extends Error {
@@ -12,9 +12,6 @@ class ApiError extends Error {
 
 const TIMEOUT_MS = 15_000;
 const V1 = "/api/v1";
-
-let touchedAt = Date.now();
-for (const type of ["keydown", "pointerdown", "pointermove"]) window.addEventListener(type, () => { touchedAt = Date.now(); });
 
 const list = (path) => (params, signal) => get(path, params, signal);
 const one = (path, part = "") => (key, signal) => get(under(path, key) + part, {}, signal);
@@ -92,7 +89,7 @@ function withQuery(path, params) {
 async function ask(path, { headers = {}, timeout = TIMEOUT_MS, ...options } = {}) {
   const own = token() === null ? {} : { Authorization: `Bearer ${token()}` };
   // A desk that nobody looks at must not keep its session alive.
-  if (Date.now() - touchedAt > TIMING.presence) own["X-Automatic"] = "1";
+  if (!isAttended()) own["X-Automatic"] = "1";
   const limit = timeout === null ? undefined : AbortSignal.timeout(timeout);
   const signals = [options.signal, limit].filter((signal) => signal !== undefined);
   const request = { ...options, cache: "no-store", credentials: "same-origin", signal: AbortSignal.any(signals), headers: { ...own, ...headers } };

@@ -12,7 +12,7 @@ export const TIMING = {
   longestBackoff: 30_000,
   /** A stream that ends by itself sooner than this was not served in earnest. */
   shortest: 2_000,
-  /** So long after somebody touched the page, what it asks for counts as theirs. */
+  /** So long after somebody touched the page, what it asks for counts as theirs, and a pointer holds the list it rests on. */
   presence: 60_000,
   /** Nothing at all for so long: the service sends a sign of life every 15 seconds. */
   silence: 40_000,
