@@ -82,5 +82,6 @@ function toInput(instant) {
   const date = new Date(instant);
   if (Number.isNaN(date.getTime())) return "";
   const offset = preference("zone") === "utc" ? 0 : date.getTimezoneOffset() * 60_000;
-  return new Date(date.getTime() - offset).toISOString().slice(0, 19);
+  // Without the seconds where there are none: as browsers give it back.
+  return new Date(date.getTime() - offset).toISOString().slice(0, 19).replace(/:00$/, "");
 }

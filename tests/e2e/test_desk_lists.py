@@ -264,3 +264,40 @@ def test_back_leads_to_where_one_was_in_a_list(desk: Page, ops: RunningOps) -> N
     assert desk.evaluate("scrollY") == 0
     desk.go_back()
     desk.wait_for_function("place => scrollY === place", arg=place)
+
+
+def test_an_instant_that_nobody_edits_keeps_its_exact_value(desk: Page, ops: RunningOps) -> None:
+    wizard_run(ops, "one", 1)
+    since = "2026-01-25T01%3A10%3A00.500Z"
+    go(desk, f"#/sessions?since={since}")
+    desk.get_by_label("Domain or id").fill("one")
+    desk.get_by_role("button", name="Filter", exact=True).click()
+    desk.wait_for_url(f"**/#/sessions?q=one&since={since}")
+
+
+def test_many_reasons_for_failures_leave_room_for_the_rest(desk: Page, ops: RunningOps) -> None:
+    failures = [
+        event("onboarding.failed", f"s{number}", data={"step": "dns", "code": f"code_{number}"})
+        for number in range(60)
+    ]
+    assert ops.send_batch(failures).status_code == 200
+    expect(desk.locator("#failures .reasons li")).to_have_count(60)
+    box = desk.locator("#failures").bounding_box()
+    assert box is not None
+    assert box["height"] < 800
+
+
+def test_the_newest_of_a_long_timeline_are_loaded_where_they_belong(desk: Page, ops: RunningOps) -> None:
+    types = ["onboarding.started", *["portal.one", "portal.two"] * 101, "domain.validated"]
+    assert ops.send_batch([event(each, "long") for each in types]).status_code == 200
+    go(desk, "#/sessions/long")
+    desk.get_by_role("button", name="Show newest first").click()
+    more = desk.get_by_role("button", name="Load 4 more")
+    names = desk.locator("ol.timeline .event-name")
+    expect(names).to_have_count(200)
+    above, below = more.bounding_box(), names.first.bounding_box()
+    assert above is not None
+    assert below is not None
+    assert above["y"] < below["y"]
+    more.click()
+    expect(names.first).to_have_text("Domain validated")
