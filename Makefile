@@ -8,7 +8,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header -
 	--no-emit-find-links --group build $(if $(UPGRADE),--upgrade) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run demo test lint check format fuzz bench bench-ui screenshots lock clean
+.PHONY: help setup setup-dev run demo test lint format fuzz bench bench-ui screenshots contracts lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,8 +35,6 @@ lint: setup-dev ## style, formatting, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint ## the same as lint
-
 format: setup-dev ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -45,19 +43,20 @@ fuzz: setup-dev ## fuzz for long (FUZZ_EXAMPLES=1000000 requests)
 	@FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),1000000) $(BIN)/python -m pytest -q -n $(WORKERS) tests/fuzz
 
 bench: setup-dev ## measure ingest, funnel, rebuild and the emitter on this machine
-	@for script in bench/ingest.py bench/funnel.py bench/rebuild.py bench/emit.py; do \
-		echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for name in ingest funnel rebuild emit; do echo "== $$name"; $(BIN)/python -m bench.$$name || exit 1; done
 
 bench-ui: setup-dev ## measure the desk in a browser
-	@for script in $(wildcard bench/ui.py bench/live.py); do \
-		echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for name in ui live; do echo "== $$name"; $(BIN)/python -m bench.$$name || exit 1; done
 
 screenshots: setup-dev ## take the pictures in docs/screenshots from a demo of their own
 	$(BIN)/python -m scripts.screenshots
 
+contracts: setup-dev ## write the schemas and the AsyncAPI document in docs/contracts anew
+	$(BIN)/python -m scripts.contract_documents
+
 lock: setup-dev ## pin what pyproject.toml asks for (UPGRADE=1 takes newer versions)
 	$(LOCK) --output-file requirements.lock
-	$(LOCK) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(LOCK) --extra redis --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
 clean: ## remove the environment and every cache
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build portal_hooks/build *.egg-info portal_hooks/*.egg-info

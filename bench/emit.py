@@ -27,8 +27,6 @@ from typing import Annotated, Any, Final, NamedTuple
 import httpx
 import typer
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from bench import load
 from bench.measure import Bar, Figure, Report, alternate, seconds
 from bench.servers import OURS, ROOT, serving

@@ -5,7 +5,6 @@ HTTP; the aggregate only counts sessions by stage and is timed inside the databa
 """
 
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
@@ -15,8 +14,6 @@ from typing import Annotated, Final
 import httpx
 import typer
 from sqlalchemy import TextClause, text
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench import event_log, rebuild_command
 from bench.measure import Bar, Figure, Report, alternate, ratio, seconds

@@ -6,7 +6,6 @@ itself. Then batches of 100 against a bare `executemany` of the very rows that t
 in the log, and of these with the rows of their sessions.
 """
 
-import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
@@ -17,8 +16,6 @@ from typing import Annotated, Any, Final
 import typer
 from pysqlite3 import dbapi2 as sqlite
 from sqlalchemy import Connection, func, select
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench import peers, rebuild_command
 from bench.measure import Bar, Figure, Report, alternate, ratio, seconds, sync_milliseconds

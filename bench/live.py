@@ -2,23 +2,16 @@
 
 import asyncio
 import json
-import os
 import re
 import statistics
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import httpx
 import typer
-from playwright.sync_api import Page, sync_playwright
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench import load
 from bench.measure import Bar, Figure, Report
@@ -26,7 +19,6 @@ from bench.servers import OURS, Contestant, serving
 from ops_service.auth import tokens
 from portal_hooks.signing import headers_for
 from projections.database import Database
-from tests.conftest import BROWSER_ARGUMENTS
 from tests.running_ops import INGRESS, event
 from tests.servers import chromium
 
@@ -71,7 +63,8 @@ def _run(streams: int, rate: int, run_seconds: float) -> tuple[list[float], list
             with database.write() as connection:
                 token = tokens.create(connection, "bench", "read")
             traffic = _Traffic(server, token, streams)
-            with _browser_page() as page:
+            with chromium.launched(chromium.provide()) as browser:
+                page = browser.new_page()
                 page.goto(f"http://127.0.0.1:{server.port}/#token={token}")
                 page.locator(".live-live").wait_for()
                 page.evaluate(WATCH_COUNT)
@@ -92,7 +85,6 @@ class _Traffic:
         self._url = f"http://127.0.0.1:{server.port}"
         self._port = server.port
         self._token = token
-        self._streams = streams
         self._accepted: dict[int, float] = {}
         self._received: list[dict[int, float]] = [{} for _ in range(streams)]
 
@@ -145,17 +137,6 @@ class _Traffic:
                 position = int(found[1])
                 if position:  # 0 is where the stream begins
                     received.setdefault(position, time.time())
-
-
-@contextmanager
-def _browser_page() -> Iterator[Page]:
-    provided = chromium.provide()
-    os.environ.update(chromium.driver_environment())
-    with sync_playwright() as playwright:
-        options: dict[str, Any] = {"env": {**os.environ, **provided.environment}, "args": BROWSER_ARGUMENTS}
-        browser = playwright.chromium.launch(executable_path=provided.executable, **options)
-        yield browser.new_page()
-        browser.close()
 
 
 def _percentile(samples: list[float], percent: int) -> float:

@@ -7,7 +7,6 @@ PostgreSQL the raw scan alone is beside it.
 """
 
 import importlib.util
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +18,6 @@ from typing import Annotated, Any, Final
 import psycopg
 import typer
 from sqlalchemy import text
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench import event_log, replay_rivals
 from bench.measure import Bar, Figure, Report, alternate, ratio, seconds

@@ -1,7 +1,7 @@
 """What the rebuild is compared with, each run in a process of its own as the command is.
 
-    python bench/replay_rivals.py scan URL     fetch all rows of our log in the database and do nothing
-    python bench/replay_rivals.py map FILE     `eventsourcing`: read all its events in FILE and map them
+    python -m bench.replay_rivals scan URL     fetch all rows of our log in the database and do nothing
+    python -m bench.replay_rivals map FILE     `eventsourcing`: read all its events in FILE and map them
 
 Either prints how many.
 """
@@ -16,8 +16,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pysqlite3 import dbapi2 as sqlite
 
@@ -34,7 +32,7 @@ _SCAN: Final = (
 
 def timed(task: str, target: str) -> float:
     """Seconds of one run, start of the interpreter included."""
-    command = [sys.executable, __file__, task, target]
+    command = [sys.executable, "-m", "bench.replay_rivals", task, target]
     return seconds(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
 
 

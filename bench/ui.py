@@ -3,21 +3,19 @@
 A drawing takes from the last byte of the answer to the frame after the last event stood in the page.
 """
 
-import argparse
-import sys
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
+import typer
 from playwright.sync_api import Browser, Page
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.measure import Bar, Figure, Report, alternate, ratio
 from portal_hooks.instants import MINUTE, SECOND, format_instant, now_instant
-from scripts.screenshots import filled_service, launched_browser
+from scripts.screenshots import filled_service
 from tests.e2e.conftest import enter
 from tests.running_ops import RunningOps, event
+from tests.servers import chromium
 
 EVENTS: Final = 1_000
 FEW: Final = 10
@@ -54,17 +52,16 @@ SINCE_BEGINNING: Final = "performance.getEntriesByName('drawn')[0].startTime"
 FIRST_PAINT: Final = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 
 
-def main() -> None:
+def main(
+    rounds: Annotated[int, typer.Option(min=1)] = 9,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
     """Measure, and print a report."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--json", action="store_true")
-    wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch, filled_service(Path(scratch)) as ops:
         for count in (FEW, EVENTS):
             send_history(ops, count)
-        with launched_browser() as browser:
-            report(ops, browser, wanted.rounds).show(wanted.json)
+        with chromium.launched(chromium.provide()) as browser:
+            report(ops, browser, rounds).show(as_json)
 
 
 def report(ops: RunningOps, browser: Browser, rounds: int) -> Report:
@@ -129,4 +126,4 @@ def dashboard_ms(page: Page, ops: RunningOps) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

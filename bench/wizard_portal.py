@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
 
 import uvicorn
 
 from portal_hooks import OnboardHooks, OnboardMoments
 from portal_hooks.event_encoding import EncodedEvent
-from portal_hooks.moments import HookStats
 from portal_hooks.reference_portal import create_app
 from portal_hooks.testing import RecordedHooks
 
@@ -21,38 +19,24 @@ from portal_hooks.testing import RecordedHooks
 class SilentHooks(RecordedHooks):
     """What a portal without hooks pays: a call that returns."""
 
-    def __getattribute__(self, name: str) -> Any:
-        if name in _MOMENTS:
-            return _MOMENTS[name]
-        return super().__getattribute__(name)
-
-    def stats(self) -> HookStats:
-        return super().stats()
-
     def _keep(self, event: EncodedEvent, durable: bool) -> None:
         raise AssertionError("a silent hook was called")
 
 
-def _silent(name: str) -> Any:
-    def moment(*args: object, **kwargs: object) -> None:
-        return None
-
-    moment.__name__ = name
-    return moment
+def _silent(*_args: object, **_kwargs: object) -> None:
+    return None
 
 
-_MOMENTS = {
-    name: _silent(name)
-    for name in (
-        "started",
-        "domain_validated",
-        "dns_applied",
-        "account_created",
-        "infra_synced",
-        "completed",
-        "failed",
-    )
-}
+for _moment in (
+    "started",
+    "domain_validated",
+    "dns_applied",
+    "account_created",
+    "infra_synced",
+    "completed",
+    "failed",
+):
+    setattr(SilentHooks, _moment, _silent)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -18,6 +19,7 @@ from ops_service.desk_files import DeskFiles
 from ops_service.events import quarantine_routes
 from ops_service.events import routes as events
 from ops_service.export import routes as export
+from ops_service.head_requests import HeadAsGet
 from ops_service.health import metrics
 from ops_service.health import routes as health
 from ops_service.ingress import rejected_routes
@@ -63,7 +65,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or load()
     app = Ops(
         title="Ops onboarding desk",
-        version="0.1.0",
+        version=version("ops-service"),
         description="Onboarding events, the funnel they make, and the tickets that follow from them.",
         lifespan=_lifespan,
         # Their pages load scripts from other hosts; /openapi.json is for any reader of OpenAPI.
@@ -78,6 +80,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.database = Database(settings.database_url)
     app.state.clock = now_instant
     problems.install(app)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit)
     app.add_middleware(IngressShortcut)
     api = (ingress, rejected_routes, onboard, trend, events, quarantine_routes, desk, export, live, health)

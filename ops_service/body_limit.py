@@ -5,7 +5,7 @@ from typing import Final
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ops_service.ingress.body import CLOSE
+from ops_service.problems import CLOSE
 
 MAX_BODY_BYTES: Final = 64 * 1024
 

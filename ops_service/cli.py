@@ -10,7 +10,8 @@ import typer
 import uvicorn
 
 from ops_service import dev, server, setup_check
-from ops_service.auth import token_cli, tokens, user_cli, users
+from ops_service.auth import token_cli, user_cli
+from ops_service.auth.refusals import Refused
 from ops_service.settings import load
 from ops_service.shell_database import prepare
 from projections.database import DatabaseMisconfigured, DatabaseUnavailable
@@ -34,8 +35,9 @@ def serve(
     settings = load()
     if migrate_first:
         prepare(settings)
-    elif setup_check.MIGRATE in setup_check.findings(settings):
-        print(setup_check.MIGRATE, file=sys.stderr)
+    else:
+        for finding in setup_check.findings(settings):
+            print(finding, file=sys.stderr)
     # uvicorn raises the signal again after an orderly stop; that is no failure. Before the start there is
     # nothing to end. An exception would not do: where Python compiles or collects, a handler's is lost.
     signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(0))
@@ -74,14 +76,7 @@ def run_dev() -> None:
     sys.exit(asyncio.run(dev.run()))
 
 
-EXPECTED = (
-    BadSettings,
-    DatabaseMisconfigured,
-    tokens.NameTaken,
-    tokens.NoSuchToken,
-    users.NoSuchUser,
-    users.LastAdmin,
-)
+EXPECTED = (BadSettings, DatabaseMisconfigured, Refused)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ Both are kept in var/dev.env, so that the second run and the scripts find them. 
 
 import asyncio
 import os
+import re
 import shlex
 import signal
 import sys
@@ -19,6 +20,7 @@ from portal_hooks.instants import now_instant
 from portal_hooks.signing import generate_secret
 from projections.database import Database
 from projections.migrate import upgrade
+from projections.settings import BadSettings
 
 DEV_ENV: Final = Path("var/dev.env")
 SOURCE: Final = "vm112-portal"
@@ -65,17 +67,18 @@ async def run() -> int:
 
 
 def _environment() -> dict[str, str]:
-    """The children's environment; what is set already is kept."""
+    """The children's environment; what is set already is kept. Raises BadSettings before making anything."""
     settings = load()
+    portal_port = _portal_port(settings.port)
     kept = _read_dev_env()
     secret = kept.get("OPS_WEBHOOK_SECRET") or generate_secret()
     environment = {
-        "OPS_PORT": str(settings.port),
-        "PORTAL_PORT": PORTAL_PORT,
         "OPS_SPOOL_DIR": "var/spool",
         "OPS_WEBHOOK_SECRETS": f"{SOURCE}={secret}",
         "OPS_WEBHOOK_SECRET": secret,
         **os.environ,
+        "OPS_PORT": str(settings.port),
+        "PORTAL_PORT": portal_port,
     }
     ops = f"http://127.0.0.1:{environment['OPS_PORT']}"
     environment.setdefault("OPS_WEBHOOK_URL", f"{ops}/api/v1/webhooks/onboard")
@@ -85,6 +88,17 @@ def _environment() -> dict[str, str]:
     DEV_ENV.touch(mode=0o600)
     DEV_ENV.write_text(f"OPS_WEBHOOK_SECRET={secret}\nOPS_TOKEN={environment['OPS_TOKEN']}\n")
     return environment
+
+
+def _portal_port(ops_port: int) -> str:
+    text = os.environ.get("PORTAL_PORT", PORTAL_PORT)
+    if not re.fullmatch("[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
+        raise BadSettings("PORTAL_PORT: a port is a number from 1 to 65535")
+    if ops_port == 0:
+        raise BadSettings("OPS_PORT: the portal must know the port; give one from 1 to 65535")
+    if int(text) == ops_port:
+        raise BadSettings(f"OPS_PORT and PORTAL_PORT are both {ops_port}; give one of them another port")
+    return str(int(text))
 
 
 def _read_dev_env() -> dict[str, str]:

@@ -4,7 +4,7 @@ No answer echoes what the caller sent.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -13,14 +13,18 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
+from ops_service.health import metrics
 from ops_service.sparing_log import SparingLog
-from portal_hooks.contract import FieldError, InvalidEvent
+from portal_hooks.contract import FieldError
 from projections.database import DatabaseUnavailable
 
 _refusals = SparingLog(logging.getLogger(__name__))
 
 MEDIA_TYPE = "application/problem+json"
+CLOSE = {"Connection": "close"}
+"""For an answer after which the connection carries no other request: what came of a body is not read."""
 RETRY_AFTER_SECONDS = "2"
 
 
@@ -42,11 +46,6 @@ class Problem(Exception):
         self.errors = errors
         self.headers = headers
         self.extra = extra
-
-    @classmethod
-    def from_invalid_event(cls, error: InvalidEvent) -> "Problem":
-        """422 with all wrong fields."""
-        return cls(422, "The event has wrong fields.", errors=error.errors)
 
     @classmethod
     def wrong(cls, *errors: FieldError, **extra: Any) -> "Problem":
@@ -106,6 +105,7 @@ def unavailable(detail: str, **extra: Any) -> Problem:
 
 def render_unavailable(error: DatabaseUnavailable) -> JSONResponse:
     """The response when the database cannot be used right now."""
+    metrics.UNAVAILABLE.inc()
     _refusals.warning("the database cannot be used right now: %s", error)
     return render(unavailable("The database is busy or out of reach; try again."))
 
@@ -120,12 +120,15 @@ def install(app: FastAPI) -> None:
         return render(error)
 
     @app.exception_handler(HTTPException)
-    async def _http(_request: Request, error: HTTPException) -> JSONResponse:
+    async def _http(request: Request, error: HTTPException) -> JSONResponse:
         phrase = HTTPStatus(error.status_code).phrase
-        return render(Problem(error.status_code, f"{phrase}.", headers=error.headers))
+        headers = {"Allow": ", ".join(_allowed(request))} if error.status_code == 405 else error.headers
+        return render(Problem(error.status_code, f"{phrase}.", headers=headers))
 
     @app.exception_handler(RequestValidationError)
     async def _parameters(_request: Request, error: RequestValidationError) -> JSONResponse:
+        if any(found["type"] == "json_invalid" for found in error.errors()):
+            return render(Problem(400, "The body is not JSON."))
         return render(Problem.wrong(*map(_field_error, error.errors())))
 
     @app.exception_handler(DatabaseUnavailable)
@@ -134,7 +137,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def _unexpected(_request: Request, _error: Exception) -> JSONResponse:
-        return render(Problem(500, "This is a fault of the service; its log has the details."))
+        # The error goes on to the server, which ends the connection.
+        return render(Problem(500, "This is a fault of the service; its log has the details.", headers=CLOSE))
 
 
 def _describe(app: FastAPI) -> None:
@@ -151,6 +155,16 @@ def _describe(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]  # the documented way
 
 
+def _allowed(request: Request) -> Iterator[str]:
+    """The methods of all routes of the path; the framework tells only of the first that it finds."""
+    for method in ("DELETE", "GET", "OPTIONS", "PATCH", "POST", "PUT"):
+        asked = {**request.scope, "method": method}
+        if any(route.matches(asked)[0] is Match.FULL for route in request.app.routes):
+            yield method
+            if method == "GET":
+                yield "HEAD"
+
+
 def _field_error(found: Mapping[str, Any]) -> FieldError:
-    pointer = "/" + "/".join(str(part) for part in found["loc"] if part != "body")
-    return FieldError(pointer, found["msg"].removeprefix("Value error, "))
+    place = found["loc"][1:] if found["loc"][0] == "body" else found["loc"]
+    return FieldError("".join(f"/{part}" for part in place), found["msg"].removeprefix("Value error, "))

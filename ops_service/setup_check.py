@@ -1,28 +1,34 @@
 """What is wrong with a set-up, in words that say how to mend it."""
 
-from collections.abc import Iterator
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
 
 from sqlalchemy import Connection, func, select
 
+from ops_service.auth import users
 from ops_service.auth.links import first_operator_is_missing
 from ops_service.settings import Settings
 from projections.database import Database, DatabaseMisconfigured, DatabaseUnavailable
 from projections.fingerprint import freshness
-from projections.schema_revision import is_current
+from projections.schema_revision import fault
 from projections.tables import quarantined_events
 
-MIGRATE = "The database's schema is not current: run `ops-service migrate`."
+SPARE_BYTES: Final = 200 * 1024 * 1024
+"""SQLite's write-ahead log takes that much at times; a rebuild needs the size of the sessions' table, too."""
 
 
 def findings(settings: Settings) -> list[str]:
     """Everything found wrong; empty when all is well. Raises DatabaseMisconfigured."""
-    found = []
-    if not settings.webhook_secrets:
-        found.append("OPS_WEBHOOK_SECRETS is empty: no webhook can be accepted. Set vm112-portal=whsec_….")
+    found = [*_settings_findings(settings)]
     database = Database(settings.database_url, must_exist=True)
     try:
         with database.read() as connection:
             found += _database_findings(connection)
+        if database.is_sqlite:
+            found += _disk_findings(Path(database.url.database or "").absolute())
     except DatabaseMisconfigured:
         raise
     except DatabaseUnavailable as error:
@@ -32,14 +38,57 @@ def findings(settings: Settings) -> list[str]:
     return found
 
 
+def _settings_findings(settings: Settings) -> Iterator[str]:
+    if not settings.webhook_secrets:
+        yield "OPS_WEBHOOK_SECRETS is empty: no webhook can be accepted. Set vm112-portal=whsec_…."
+    yield from _secrets_findings(settings.webhook_secrets)
+    if not settings.allowed_networks:
+        yield (
+            "OPS_ALLOWED_NETWORKS is empty: every delivery is refused. Name the portal's network, or remove"
+            " the setting for loopback and private ranges."
+        )
+
+
+def _secrets_findings(secrets: Sequence[tuple[str, bytes]]) -> Iterator[str]:
+    sources_of: dict[bytes, Counter[str]] = defaultdict(Counter)
+    for source, key in secrets:
+        sources_of[key][source] += 1
+    for sources in sources_of.values():
+        for source, times in sources.items():
+            if times > 1:
+                yield f"OPS_WEBHOOK_SECRETS has the same secret for {source} twice: remove one."
+        if len(sources) > 1:
+            first, *others = sources
+            yield (
+                f"OPS_WEBHOOK_SECRETS has one secret for {' and '.join(sources)}: what {' and '.join(others)}"
+                f" sends counts as {first}'s. Give each source a secret of its own."
+            )
+
+
+def _disk_findings(file: Path) -> Iterator[str]:
+    free = shutil.disk_usage(file.parent).free
+    if free < SPARE_BYTES:
+        yield f"The disk of {file} has {free // 2**20} MB left: without space every delivery is answered 503."
+
+
 def _database_findings(connection: Connection) -> Iterator[str]:
-    if not is_current(connection):
-        yield MIGRATE
+    if wrong := fault(connection):
+        yield f"The database has {wrong}."
         return
     if freshness(connection) == "stale":
         yield "The sessions were built by older logic: run `ops-rebuild-projections`."
     quarantined = connection.execute(select(func.count()).select_from(quarantined_events)).scalar_one()
     if quarantined:
-        yield f"{quarantined} events are quarantined: mend the fold, then run `ops-rebuild-projections`."
+        yield f"Quarantined events: {quarantined}. Mend the fold, then run `ops-rebuild-projections`."
     if first_operator_is_missing(connection):
+        yield from _operator_findings([row.name for row in users.list_all(connection) if not row.disabled_at])
+
+
+def _operator_findings(invited: Sequence[str]) -> Iterator[str]:
+    if not invited:
         yield "Nobody can sign in: run `ops-service user create NAME --role admin` and open its link."
+    for name in invited:
+        yield (
+            f"Nobody can sign in yet: {name} has not opened the link; `ops-service user passwd {name}` prints"
+            " a new one."
+        )

@@ -155,6 +155,8 @@ class Backlog:
         return progress.next_attempt_at
 
     def _look_for_lanes(self) -> None:
+        self._forget_removed(self._lanes)
+        self._forget_removed(self._parked)
         for path in _folders(self._folder / LANES):
             if path.name not in self._lanes:
                 self._add_lane(path)
@@ -163,6 +165,13 @@ class Backlog:
                 del self._lanes[name]
                 self._damaged_in_removed += lane.damaged_bytes
                 lane.remove()
+
+    def _forget_removed(self, lanes: dict[str, Lane]) -> None:
+        """Somebody deleted the spool, which must not stop what is emitted since."""
+        for name, lane in list(lanes.items()):
+            if not lane.folder.exists():
+                del lanes[name]
+                lane.close()
 
     def _add_lane(self, path: Path) -> None:
         if not path.name.startswith("."):

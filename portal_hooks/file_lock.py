@@ -27,7 +27,9 @@ class FileLock:
     def acquire(self) -> bool:
         """True when it is held now. Raises OSError when the folder cannot be used."""
         if self._file >= 0:
-            return True
+            if os.fstat(self._file).st_nlink:
+                return True
+            self.release()  # the file was removed: another process may hold the lock of a new one
         with NO_FORK:
             file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
             try:

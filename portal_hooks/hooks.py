@@ -67,7 +67,7 @@ class OnboardHooks(OnboardMoments):
         """
         self._sender.start()
 
-    def relay_from(self, connect: Callable[[], Any]) -> Relay:
+    def relay_from(self, connect: Callable[[], Any]) -> None:
         """Move rows of `onboard_outbox` into the spool in the background until the hooks are closed.
 
         `connect` opens a DB-API connection of the relay's own. To be called in the process that serves.
@@ -76,7 +76,6 @@ class OnboardHooks(OnboardMoments):
         self._relays.append(relay)
         relay.start()
         self._sender.start()
-        return relay
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait up to `timeout` seconds for what this process emitted; True when nothing waits any more."""

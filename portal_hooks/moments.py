@@ -83,6 +83,13 @@ class OnboardMoments(ABC):
         """Begin to deliver at once what is left from before; otherwise the first event does that."""
 
     @abstractmethod
+    def relay_from(self, connect: Callable[[], Any]) -> None:
+        """Move rows of `onboard_outbox`, which `emit_in` writes, into the spool until the hooks are closed.
+
+        `connect` opens a DB-API connection of the relay's own. To be called in the process that serves.
+        """
+
+    @abstractmethod
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait up to `timeout` seconds for what this process emitted; True when nothing waits any more."""
 
@@ -150,6 +157,8 @@ class OnboardMoments(ABC):
         """DNS records were applied; emits nothing when there were none."""
         if not applied:
             return None
+        if isinstance(applied, str | bytes | Mapping):  # a list of its letters or keys would be accepted
+            raise TypeError(f"applied is a {type(applied).__name__}, not a list of records")
         fields = _fields(data, applied=list(applied), provider=provider)
         return self._emit(contract.DNS_APPLIED, session_id, domain, fields, durable)
 
@@ -241,9 +250,9 @@ class OnboardMoments(ABC):
         occurred_at: str | datetime | None = None,
     ) -> str | None:
         """Any event, as a row of `onboard_outbox` in the transaction of `connection`: it exists if, and only
-        if, that commits. A relay moves it on, see `OnboardHooks.relay_from`.
+        if, that commits. A relay moves it on, see `relay_from`.
 
-        `connection` is a DB-API connection or an SQLAlchemy Connection or Session.
+        `connection` is a DB-API connection, an SQLAlchemy Connection or Session, or Django's.
         """
         event = encode_event(event_type, session_id, domain, data, event_id, occurred_at)
         self._keep_in(connection, event)
@@ -259,8 +268,10 @@ class OnboardMoments(ABC):
     def _note(self, outcome: str, moment: str, error: Exception) -> None:
         with self._counting:
             self._counts[outcome] += 1
-        kind = type(error).__name__
-        self._log.warn(f"{moment}: {kind}", "%s emitted nothing: %s: %s", moment, kind, error)
+        # What SQLAlchemy makes of a driver's error, and a driver's further lines, repeat the customer's data.
+        cause = getattr(error, "orig", None) or error
+        kind, text = type(cause).__name__, str(cause).partition("\n")[0]
+        self._log.warn(f"{moment}: {kind}", "%s emitted nothing: %s: %s", moment, kind, text)
 
 
 def _fields(data: Mapping[str, Any] | None, **named: Any) -> dict[str, Any]:

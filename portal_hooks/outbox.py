@@ -7,6 +7,8 @@ takes over. A relay that dies in between moves a row again: Ops recognises the e
 from __future__ import annotations
 
 import contextlib
+import inspect
+import itertools
 import logging
 import sys
 import threading
@@ -45,6 +47,7 @@ _PLACEHOLDERS: Final = {
     "numeric": ":{}",
     "numeric_dollar": "${}",
 }
+_ABORTING_DRIVERS: Final = frozenset({"psycopg", "psycopg2", "pg8000"})
 _SAVEPOINT: Final = "onboard_outbox_event"
 
 
@@ -132,6 +135,8 @@ def move_rows(connection: Any, spool: Spool) -> int:
 
 
 def _database_of(connection: Any) -> _Database:
+    if inspect.iscoroutinefunction(getattr(connection, "commit", None)):
+        raise TypeError(f"{_name_of(connection)} is asynchronous; with SQLAlchemy use its run_sync")
     if hasattr(connection, "get_bind") and hasattr(connection, "connection"):  # an SQLAlchemy Session
         connection = connection.connection()
     if hasattr(connection, "exec_driver_sql"):  # an SQLAlchemy Connection
@@ -139,23 +144,44 @@ def _database_of(connection: Any) -> _Database:
         return _Database(
             connection.exec_driver_sql, _PLACEHOLDERS[dialect.paramstyle], dialect.name == "postgresql"
         )
-    if not hasattr(connection, "cursor"):
-        raise TypeError(f"{type(connection).__name__} is neither a DB-API connection nor one of SQLAlchemy")
-    driver = type(connection).__module__.split(".")[0]
-    style = getattr(sys.modules.get(driver), "paramstyle", "qmark")
+    if hasattr(connection, "ensure_connection"):  # Django's, which opens the driver's when it is needed
+        connection.ensure_connection()
+        connection = connection.connection
+    driver = _driver_of(connection)
 
     def execute(sql: str, values: tuple[Any, ...]) -> Any:
         cursor = connection.cursor()
         cursor.execute(sql, values)
         return cursor
 
-    spoils = driver in ("psycopg", "psycopg2", "pg8000") and not getattr(connection, "autocommit", False)
-    return _Database(execute, _PLACEHOLDERS[style], spoils)
+    return _Database(execute, _PLACEHOLDERS[driver.paramstyle], driver.__name__ in _ABORTING_DRIVERS)
+
+
+def _driver_of(connection: Any) -> Any:
+    """The DB-API module of a connection, of a subclass of one, and of a wrapper that passes for one."""
+    pooled = getattr(connection, "dbapi_connection", connection)  # of an SQLAlchemy engine's raw_connection()
+    for kind in pooled.__class__.__mro__:
+        for name in itertools.accumulate(kind.__module__.split("."), "{}.{}".format):
+            module = sys.modules.get(name)
+            if hasattr(module, "paramstyle"):
+                return module
+    raise TypeError(f"{_name_of(connection)} is no connection of a known driver; pass the driver's own")
+
+
+def _name_of(connection: object) -> str:
+    kind = type(connection)
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 @contextlib.contextmanager
 def _savepoint(database: _Database) -> Iterator[None]:
-    database.execute(f"SAVEPOINT {_SAVEPOINT}", ())
+    try:
+        database.execute(f"SAVEPOINT {_SAVEPOINT}", ())
+    except Exception:
+        # Refused outside of a transaction, where nothing can be spoilt; in a lost one the caller's statement
+        # fails too. No flag tells: a connection in autocommit may be in a transaction begun by hand.
+        yield
+        return
     try:
         yield
     except Exception:

@@ -22,7 +22,7 @@ from portal_hooks.frames import Record
 from portal_hooks.instants import format_instant
 from portal_hooks.lanes import Lane
 from portal_hooks.sender import sender_lock
-from portal_hooks.settings import ConfigurationError, HookSettings, read_settings
+from portal_hooks.settings import ConfigurationError, HookSettings, read_settings, read_spool_limit
 from portal_hooks.spool import LANES, Spool
 from portal_hooks.transport import Transport
 
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ops-portal-outbox", description="Events on their way to Ops.")
-    parser.add_argument("--spool", type=Path, help="the spool folder; else OPS_SPOOL_DIR")
+    parser.add_argument("--spool", metavar="FOLDER", help="the spool folder; else OPS_SPOOL_DIR")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     status = commands.add_parser("status", help="what waits, how old it is, what is known of Ops")
     status.add_argument("--json", action="store_true", dest="as_json", help="one JSON object")
@@ -73,9 +73,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _spool_dir(parsed: argparse.Namespace) -> Path:
-    folder: Path | None = parsed.spool or _path(os.environ.get("OPS_SPOOL_DIR", ""))
-    if folder is None:
+    if parsed.spool == "":  # an unset variable of a script, which did not mean the portal's folder
+        raise ConfigurationError(
+            "--spool is not set; give the spool folder, or leave it away for OPS_SPOOL_DIR"
+        )
+    text = parsed.spool or os.environ.get("OPS_SPOOL_DIR", "").strip()
+    if not text:
         raise ConfigurationError("OPS_SPOOL_DIR is not set; set it as for the portal, or give --spool FOLDER")
+    folder = Path(text)
     if not folder.is_dir():
         raise ConfigurationError(f"there is no spool folder {folder}")
     # What cannot be listed would seem to be empty.
@@ -90,10 +95,6 @@ def _require_own(folder: Path) -> None:
     lanes = folder / LANES
     if lanes.exists() and (owner := lanes.stat().st_uid) != os.geteuid():
         raise ConfigurationError(f"{lanes} belongs to user {owner}, the portal's; run it as that user")
-
-
-def _path(text: str) -> Path | None:
-    return Path(text) if text else None
 
 
 def _status(folder: Path, parsed: argparse.Namespace) -> int:
@@ -219,7 +220,7 @@ def _show(folder: Path, parsed: argparse.Namespace) -> int:
 
 def _retry(folder: Path, parsed: argparse.Namespace) -> int:
     _require_own(folder)
-    spool = Spool(folder)
+    spool = Spool(folder, limit_bytes=read_spool_limit(os.environ))
 
     def retry(letter: DeadLetter) -> None:
         body = json_text(letter.event).encode()

@@ -165,6 +165,7 @@ class Sender:
 
     def _turn(self) -> float:
         if not self._lock.acquire():
+            self._retire()
             return STANDBY_SECONDS
         if self._delivery is None:
             self._delivery = self._new_delivery()

@@ -7,10 +7,11 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from portal_hooks.signing import parse_secret
+from portal_hooks.spool import LIMIT_BYTES
 
 INGRESS_PATH: Final = "/api/v1/webhooks/onboard"
+BATCH_SUFFIX: Final = "/batch"
 MEGABYTE: Final = 1024 * 1024
-DEFAULT_SPOOL_LIMIT_MB: Final = 256
 
 
 class ConfigurationError(ValueError):
@@ -21,16 +22,16 @@ class HookSettings(NamedTuple):
     """What OnboardHooks needs to know."""
 
     url: str
-    """Where one event is posted to."""
+    """The address of Ops' ingress, which batches are posted below."""
     key: bytes
     spool_dir: Path
     redis_url: str | None = None
-    spool_limit_bytes: int = DEFAULT_SPOOL_LIMIT_MB * MEGABYTE
+    spool_limit_bytes: int = LIMIT_BYTES
 
     @property
     def batch_url(self) -> str:
-        """Where many events at once are posted to."""
-        return f"{self.url}/batch"
+        """Where the hooks post to."""
+        return self.url + BATCH_SUFFIX
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> HookSettings:
@@ -44,8 +45,18 @@ def read_settings(environ: Mapping[str, str] | None = None) -> HookSettings:
         key=_key(_required(values, "OPS_WEBHOOK_SECRET", "whsec_…, the secret Ops knows this portal by")),
         spool_dir=_writable_folder(_required(values, "OPS_SPOOL_DIR", "/var/lib/onboard-portal/spool")),
         redis_url=values.get("REDIS_URL") or None,
-        spool_limit_bytes=_limit(values.get("OPS_SPOOL_LIMIT_MB", "")) * MEGABYTE,
+        spool_limit_bytes=read_spool_limit(values),
     )
+
+
+def read_spool_limit(environ: Mapping[str, str]) -> int:
+    """OPS_SPOOL_LIMIT_MB, in bytes. Raises ConfigurationError."""
+    text = environ.get("OPS_SPOOL_LIMIT_MB", "").strip()
+    if not text:
+        return LIMIT_BYTES
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1_000_000):
+        raise ConfigurationError("OPS_SPOOL_LIMIT_MB is not a whole number of megabytes, e.g. 256")
+    return int(text) * MEGABYTE
 
 
 def _required(values: Mapping[str, str], name: str, example: str) -> str:
@@ -63,16 +74,12 @@ def _ingress_url(text: str) -> str:
         usable = False
     if not usable:
         raise ConfigurationError("OPS_WEBHOOK_URL is not an http or https address, e.g. http://vm122:8080")
+    if "?" in text or "#" in text:
+        raise ConfigurationError(
+            "OPS_WEBHOOK_URL has a query or a fragment; leave away what begins with ? or #, e.g. http://vm122:8080"
+        )
     text = text.rstrip("/")
     return text + INGRESS_PATH if parts.path in ("", "/") else text
-
-
-def _limit(text: str) -> int:
-    if not text.strip():
-        return DEFAULT_SPOOL_LIMIT_MB
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1_000_000):
-        raise ConfigurationError("OPS_SPOOL_LIMIT_MB is not a whole number of megabytes, e.g. 256")
-    return int(text)
 
 
 def _key(text: str) -> bytes:

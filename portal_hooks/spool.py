@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import secrets
 import threading
@@ -33,8 +34,10 @@ PROGRESS_BYTES: Final = 1024
 SEGMENT_SUFFIX: Final = ".seg"
 SEGMENT_BYTES: Final = 4 * 1024 * 1024
 LIMIT_BYTES: Final = 256 * 1024 * 1024
+"""Unless OPS_SPOOL_LIMIT_MB says otherwise."""
 SYNC_SECONDS: Final = 1.0
 _ROOM_SECONDS: Final = 1.0
+_logger = logging.getLogger(__name__)
 
 
 class SpoolFull(OSError):
@@ -78,6 +81,10 @@ class LaneWriter:
         self._offset += written
         self.appended += 1
         self._is_dirty = True
+
+    def is_removed(self) -> bool:
+        """Somebody deleted the lane: what was appended from now on would vanish with the last descriptor."""
+        return os.fstat(self._file).st_nlink == 0 if self._file >= 0 else not self._folder.exists()
 
     def take_unsynced(self, *, even_if_clean: bool = False) -> list[int]:
         """Descriptors to hand to `sync_and_close`: of all that was appended since they were last taken.
@@ -160,6 +167,11 @@ class Spool:
         """
         with self._lock:
             lane = self._lane or self._open()
+            if lane.writer.is_removed():
+                _logger.error("%s was removed with all that waited in it; begun anew", lane.folder)
+                with NO_FORK:
+                    self._let_go(lane)
+                lane = self._open()
             emitted_at = max(int(self._clock() * 1_000_000), self._last_emitted_at + 1)
             frame = encode_frame(Record(emitted_at, event_id, session_id, body))
             if self._room < len(frame):
@@ -190,18 +202,15 @@ class Spool:
     def close(self) -> None:
         """Give up the lane: others may deliver the rest and remove it. Appending again begins a new one."""
         with self._lock, NO_FORK:
-            lane, self._lane = self._lane, None
-            if lane is not None:
-                lane.writer.close()
-                os.close(lane.lock_file)
+            if self._lane is not None:
+                self._let_go(self._lane)
 
     def after_fork(self) -> None:
         """In a forked child: let go of the parent's lane, whose lock would otherwise outlive the parent."""
         lane = self._lane
         self._reset()
         if lane is not None:
-            lane.writer.close()
-            os.close(lane.lock_file)
+            self._let_go(lane)
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
@@ -210,6 +219,11 @@ class Spool:
         self._room = 0
         self._measured_at = -_ROOM_SECONDS
         self.appended = 0
+
+    def _let_go(self, lane: _Lane) -> None:
+        self._lane = None
+        lane.writer.close()
+        os.close(lane.lock_file)
 
     def _open(self) -> _Lane:
         with NO_FORK:

@@ -9,6 +9,7 @@ assert hooks.types("session-1") == ["onboarding.started", "domain.validated"]
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from portal_hooks.event_encoding import EncodedEvent
@@ -56,6 +57,9 @@ class RecordedHooks(OnboardMoments):
 
     def start(self) -> None:
         """There is nothing to start."""
+
+    def relay_from(self, connect: Callable[[], Any]) -> None:
+        """There are no rows to move: `emit_in` keeps its event at once. `connect` is not called."""
 
     def flush(self, timeout: float = 5.0) -> bool:
         """There is nothing to wait for."""

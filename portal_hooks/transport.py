@@ -15,6 +15,7 @@ import httpx
 
 from portal_hooks.frames import Record
 from portal_hooks.once import STARTED_ID_PREFIX
+from portal_hooks.settings import BATCH_SUFFIX
 from portal_hooks.signing import headers_for
 
 TIMEOUT_SECONDS: Final = 5.0
@@ -118,6 +119,9 @@ def _judge(response: httpx.Response, content: bytes, records: Sequence[Record]) 
     if response.is_success:
         return _read_results(content, records)
     reason = f"HTTP {status}: {content[:200].decode(errors='replace')}"
+    if response.next_request is not None:
+        address = str(response.next_request.url).removesuffix(BATCH_SUFFIX)[:200]
+        reason = f"HTTP {status}: redirected, set OPS_WEBHOOK_URL to {address} if that is Ops' address"
     if status in (401, 403):
         return Answer(Failure.UNAUTHORISED, reason=reason)
     if status == 410:

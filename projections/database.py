@@ -20,7 +20,7 @@ from projections.database_errors import DatabaseMisconfigured as DatabaseMisconf
 from projections.database_errors import DatabaseUnavailable as DatabaseUnavailable
 from projections.database_errors import reason, translated
 from projections.engines import READING, SCANNING, WRITING, postgresql_engine, sqlite_engine
-from projections.sqlite_file import require_usable
+from projections.sqlite_file import OpenedFile, require_usable
 
 WRITE_LOCK: Final = 0x6F70735F77726974
 """Key of PostgreSQL's advisory write lock: "ops_writ" in ASCII."""
@@ -42,10 +42,12 @@ class Database:
         self.url = parse_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
-            require_usable(Path(self.url.database or ""), must_exist=must_exist)
-            self._writer = sqlite_engine(self.url, "BEGIN IMMEDIATE", WRITING)
-            self._reader = sqlite_engine(self.url, "BEGIN", READING)
-            self._scanner = sqlite_engine(self.url, "BEGIN", SCANNING)
+            path = Path(self.url.database or "")
+            require_usable(path, must_exist=must_exist)
+            file = OpenedFile(path)
+            self._writer = sqlite_engine(self.url, file, "BEGIN IMMEDIATE", WRITING)
+            self._reader = sqlite_engine(self.url, file, "BEGIN", READING)
+            self._scanner = sqlite_engine(self.url, file, "BEGIN", SCANNING)
         else:
             self._writer = postgresql_engine(self.url)
             # Of its own: readers that take all their connections shall leave the writers theirs.
@@ -101,16 +103,17 @@ class Database:
 
         Raises DatabaseUnavailable.
         """
-        with translated():
-            pooled = self._reader.raw_connection()
-        connection = pooled.driver_connection
-        pooled.detach()
         try:
-            yield connection
+            with translated():
+                pooled = self._reader.raw_connection()
+            connection = pooled.driver_connection
+            pooled.detach()
+            try:
+                yield connection
+            finally:
+                pooled.close()
         except self._reader.dialect.loaded_dbapi.Error as error:
             raise DatabaseUnavailable(reason(error)) from error
-        finally:
-            pooled.close()
 
     @contextmanager
     def alone(self, task: str) -> Iterator[None]:
@@ -143,6 +146,10 @@ def parse_url(url: str) -> URL:
     if backend == "sqlite":
         if not parsed.database or parsed.database == ":memory:":
             raise DatabaseMisconfigured("the SQLite URL must name a file, such as sqlite:///var/ops.db")
+        if parsed.query:
+            raise DatabaseMisconfigured(
+                "OPS_DATABASE_URL: a SQLite URL ends with the file's name; leave out the ? and what follows"
+            )
         return parsed.set(drivername="sqlite+pysqlite")
     if backend in ("postgresql", "postgres"):
         if "@" in (parsed.host or ""):

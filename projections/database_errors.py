@@ -9,16 +9,21 @@ from pysqlite3 import dbapi2 as sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-_SQLITE_PASSING: Final = (sqlite.OperationalError, sqlite.InterfaceError)
-"""What SQLAlchemy's errors of the same names wrap; they come bare from the driver's own cursor."""
+_READ_ONLY: Final = "25006"
+"""PostgreSQL's state of a standby, which may become the primary."""
 
-_PASSING_STATES: Final = {
-    "25006": "read-only transaction",
-    "42501": "insufficient privilege",
-    "42P01": "undefined table",
-    "42703": "undefined column",
+
+_MIGRATE: Final = "run `ops-service migrate`; where that finds nothing to do, put a backup back"
+_MENDING_BY_STATE: Final = {
+    "3F000": "make that schema, or take it out of the search_path",
+    "42501": "grant what is missing to the role in OPS_DATABASE_URL",
+    "42P01": _MIGRATE,
+    "42703": _MIGRATE,
 }
-"""PostgreSQL's errors of a database that is not set up (yet), which SQLite counts among the passing ones."""
+"""How to mend what PostgreSQL finds wrong: a schema, privilege, table or column that is missing."""
+
+_SQLITE_UNDEFINED: Final = re.compile("no such (?:table|column)")
+_SQLITE_DAMAGED: Final = {sqlite.SQLITE_CORRUPT, sqlite.SQLITE_NOTADB}
 
 # Of a connection that fails psycopg keeps no SQLSTATE, only the server's words. Where those are not English,
 # the refusal counts as passing.
@@ -40,32 +45,27 @@ class DatabaseMisconfigured(Exception):
     """The database cannot be used as it is set up; the message says how to mend it."""
 
 
-class DatabaseRefused(DatabaseMisconfigured, DatabaseUnavailable):
-    """PostgreSQL does not know the database or user, or not by this password.
+class DatabaseUnfit(DatabaseMisconfigured, DatabaseUnavailable):
+    """The database refuses us, is damaged, or lacks something we need: it passes only when somebody mends it.
 
-    A command gives up; the running service waits, for it can be mended on the server, too.
+    A command gives up; the running service waits, for it may be mended meanwhile.
     """
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn the drivers' passing failures into DatabaseUnavailable; real faults stay what they are.
-
-    Raises DatabaseRefused for those that pass only when somebody mends the set-up.
-    """
+    """Turn the drivers' passing failures into DatabaseUnavailable, those that pass only when somebody mends
+    the database into DatabaseUnfit. Real faults stay what they are."""
     try:
         yield
-    except (PoolTimeout, *_SQLITE_PASSING) as error:
+    except PoolTimeout as error:
         raise DatabaseUnavailable(reason(error)) from error
-    except DBAPIError as error:
-        if error.statement is None and _REFUSAL.search(reason(error)):
-            raise DatabaseRefused(
-                f"OPS_DATABASE_URL opens no database: {reason(error)};"
-                " mend it, or set up on the server what it names"
-            ) from error
-        if not _is_passing(error):
-            raise
-        raise DatabaseUnavailable(reason(error)) from error
+    except (DBAPIError, sqlite.Error) as error:
+        if mending := _mending(error):
+            raise DatabaseUnfit(f"{reason(error)}; {mending}") from error
+        if _is_passing(error):
+            raise DatabaseUnavailable(reason(error)) from error
+        raise
 
 
 def reason(error: Exception) -> str:
@@ -74,9 +74,25 @@ def reason(error: Exception) -> str:
     return str(cause).splitlines()[0] if str(cause) else type(cause).__name__
 
 
-def _is_passing(error: DBAPIError) -> bool:
-    return (
-        isinstance(error, OperationalError | InterfaceError)
-        or error.connection_invalidated
-        or getattr(error.orig, "sqlstate", "") in _PASSING_STATES
-    )
+def _mending(error: Exception) -> str | None:
+    """What somebody has to do before the database can be used; None where nothing of the kind is known."""
+    if isinstance(error, DBAPIError):
+        if error.statement is None and _REFUSAL.search(reason(error)):
+            return "mend OPS_DATABASE_URL, or set up on the server what it names"
+        error = error.orig if isinstance(error.orig, Exception) else error
+    if not isinstance(error, sqlite.Error):
+        return _MENDING_BY_STATE.get(getattr(error, "sqlstate", None) or "")
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_DAMAGED:
+        return "the file is damaged: put a backup back"
+    return _MIGRATE if _SQLITE_UNDEFINED.match(reason(error)) else None
+
+
+def _is_passing(error: DBAPIError | sqlite.Error) -> bool:
+    if isinstance(error, DBAPIError):
+        return (
+            isinstance(error, OperationalError | InterfaceError)
+            or error.connection_invalidated
+            or getattr(error.orig, "sqlstate", "") == _READ_ONLY
+        )
+    # Bare from the driver's own cursor; they are what SQLAlchemy's errors of the same names wrap.
+    return isinstance(error, sqlite.OperationalError | sqlite.InterfaceError)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 
 from projections.database_errors import DatabaseMisconfigured
-from projections.sqlite_file import require_sqlite_file
+from projections.sqlite_file import OpenedFile, require_sqlite_file
 
 BUSY_TIMEOUT_MS: Final = 5_000
 """How long a writer waits for its turn."""
@@ -55,9 +55,10 @@ _BOUNDS: Final = (
 )
 
 
-def sqlite_engine(url: URL, begin: str, pragmas: Sequence[str]) -> Engine:
+def sqlite_engine(url: URL, file: OpenedFile, begin: str, pragmas: Sequence[str]) -> Engine:
     """Opens each transaction with `begin`, on connections that have had these pragmas. Connecting raises
-    DatabaseMisconfigured where SQLite, the file or its disk will not do."""
+    DatabaseMisconfigured where SQLite, the file or its disk will not do; beginning raises DatabaseUnfit where
+    `file` is no longer the one it was."""
     # The driver's own implicit transactions are switched off (isolation_level None): they begin late and
     # deferred, and a deferred transaction that turns into a writer fails at once when another writes.
     engine = create_engine(
@@ -72,16 +73,17 @@ def sqlite_engine(url: URL, begin: str, pragmas: Sequence[str]) -> Engine:
         max_overflow=8,
         pool_timeout=10,
     )
-    event.listen(engine, "connect", _prepare_sqlite(pragmas))
+    event.listen(engine, "connect", _prepare_sqlite(file, pragmas))
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
+        file.require_same()
         connection.exec_driver_sql(begin)
 
     return engine
 
 
-def _prepare_sqlite(pragmas: Sequence[str]) -> Callable[[Any, Any], None]:
+def _prepare_sqlite(file: OpenedFile, pragmas: Sequence[str]) -> Callable[[Any, Any], None]:
     """Set the pragmas on each new connection; those that safety rests on are read back, for SQLite ignores
     what it cannot do."""
 
@@ -97,6 +99,7 @@ def _prepare_sqlite(pragmas: Sequence[str]) -> Callable[[Any, Any], None]:
                 )
         for pragma in pragmas:
             connection.execute(pragma).fetchall()
+        file.require_same()
 
     return prepare
 
@@ -112,10 +115,11 @@ def _require_safe_sqlite() -> None:
 
 
 def postgresql_engine(url: URL) -> Engine:
-    """What the URL says goes before our choices; our bounds join its `options`."""
+    """What the URL says goes before our choices; our bounds join its `options`. Connecting raises
+    DatabaseMisconfigured where the database cannot hold every text."""
     given = url.query.get("options", ())
     options = [given] if isinstance(given, str) else [*given]
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=8,
         max_overflow=8,
@@ -124,3 +128,17 @@ def postgresql_engine(url: URL) -> Engine:
         connect_args={name: value for name, value in _CONNECTION.items() if name not in url.query}
         | {"options": " ".join([*options, *_BOUNDS])},
     )
+    # First of all: SQLAlchemy's own questions to a server would stumble over SQL_ASCII.
+    event.listen(engine, "connect", _require_utf8, insert=True)
+    return engine
+
+
+def _require_utf8(connection: Any, _record: Any) -> None:
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        name = connection.info.dbname
+        connection.close()
+        raise DatabaseMisconfigured(
+            f"the database {name} is encoded in {encoding} and cannot hold every event;"
+            " make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+        )

@@ -14,10 +14,15 @@ from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from portal_hooks import contract
 from projections import onboarding, sessions, tickets
+from projections.driver_path import run_many
 from projections.read_models import READ_MODELS
 from projections.tables import onboard_sessions, projection_state
 
 PROJECTION: Final = "onboard_sessions"
+MIXED: Final = "mixed"
+"""Stands for the fingerprint where several logics have built the rows."""
+
+_MIX: Final = "UPDATE projection_state SET fingerprint = ? WHERE projection = ? AND fingerprint NOT IN (?, ?)"
 
 
 @cache
@@ -63,6 +68,12 @@ def claim(connection: Connection) -> None:
     if stored_fingerprint(connection) is None:
         row = {"projection": PROJECTION, "fingerprint": fingerprint()}
         connection.execute(insert(projection_state).values(row))
+
+
+def note_writing(connection: Connection) -> None:
+    """Rows are written by today's logic, inside the caller's write transaction: where another is noted, be it
+    that a service of an older version still runs after a rebuild, all are `stale` from now on."""
+    run_many(connection, _MIX, [(MIXED, PROJECTION, fingerprint(), MIXED)])
 
 
 def record(connection: Connection, **values: Any) -> None:

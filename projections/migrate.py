@@ -3,10 +3,11 @@
 import sys
 from pathlib import Path
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
 from projections.database import Database, DatabaseMisconfigured
-from projections.schema_revision import is_current
+from projections.schema_revision import fault, is_current, is_newer
+from projections.tables import metadata
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,12 +23,24 @@ def upgrade(url: str) -> None:
     try:
         # One write transaction: two services starting at once migrate one after the other.
         with database.write() as connection:
+            if is_newer(connection):
+                raise DatabaseMisconfigured(f"the database has {fault(connection)}")
             if not is_current(connection):
+                _require_no_foreign_table(connection)
                 _apply(connection)
         if is_new:
             print(f"Made a new database: {file}", file=sys.stderr)
     finally:
         database.dispose()
+
+
+def _require_no_foreign_table(connection: Connection) -> None:
+    names = set(inspect(connection).get_table_names())
+    foreign = sorted(names & set(metadata.tables))
+    if foreign and "alembic_version" not in names:
+        raise DatabaseMisconfigured(
+            f"the database has a table {foreign[0]} that Ops has not made; give Ops a database of its own"
+        )
 
 
 def _apply(connection: Connection) -> None:
@@ -37,11 +50,10 @@ def _apply(connection: Connection) -> None:
     from alembic.util import CommandError
 
     config = Config(_ROOT / "alembic.ini")
-    config.set_main_option("script_location", str(_ROOT / "migrations"))
+    migrations = _ROOT / "migrations"
+    config.set_main_option("script_location", str(migrations))
     config.attributes["connection"] = connection
     try:
         command.upgrade(config, "head")
     except CommandError as error:
-        raise DatabaseMisconfigured(
-            f"the database's schema is of a newer version of Ops; run that, or put a backup back: {error}"
-        ) from None
+        raise DatabaseMisconfigured(f"the migrations in {migrations} cannot be applied: {error}") from None

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, delete, func, insert, select, text
 
 from portal_hooks.instants import now_instant
 from projections import dependents, fingerprint, projector, quarantine, sessions, shadow, tickets
-from projections.database import Database, DatabaseUnavailable
+from projections.database import Database, DatabaseMisconfigured, DatabaseUnavailable
 from projections.log import SessionRange, head, histories, sessions_events, sessions_touched
 from projections.onboarding import Event, Session
 from projections.quarantine import Failure, fold_tolerantly
@@ -238,6 +238,8 @@ def _cut_over(database: Database, position: int, fold: _Fold) -> int:
                     connection.execute(text("SET LOCAL lock_timeout = '200ms'"))
                 _refold_into_shadow(connection, sessions_touched(connection, position), fold)
                 return _swap(connection, fold)
+        except DatabaseMisconfigured:
+            raise
         except DatabaseUnavailable as error:
             unavailable = error
         with database.read() as connection:

@@ -1,5 +1,6 @@
 """ops-rebuild-projections: replay history into the read models, or check them against it."""
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +10,10 @@ import typer
 
 from projections import fingerprint, rebuild
 from projections.database import AlreadyRunning, Database, DatabaseMisconfigured, DatabaseUnavailable
-from projections.quarantine import describe
 from projections.quarantine_retry import retry_quarantined
 from projections.rebuild_report import Report
 from projections.replay import WorkerLost
-from projections.schema_revision import is_current
+from projections.schema_revision import fault
 from projections.settings import BadSettings, DatabaseSettings, read
 from projections.verify import StageCounts, session_differences, verify, verify_sample
 
@@ -39,7 +39,7 @@ IfStale = Annotated[bool, _flag("--if-stale", "Rebuild only when the rows were b
 KeepGoing = Annotated[bool, _flag("--keep-going", "Quarantine events the fold raises on and go on.")]
 Fingerprint = Annotated[bool, _flag("--fingerprint", "Print the fingerprint of today's logic.")]
 AsJson = Annotated[bool, _flag("--json", "JSON lines for scripts.")]
-Quiet = Annotated[bool, _flag("--quiet", "Print nothing but errors.")]
+Quiet = Annotated[bool, _flag("--quiet", "Print nothing but errors; with --json, no progress.")]
 
 
 @app.command()
@@ -69,7 +69,7 @@ def run(
     }
     _require_one_mode(modes, sample, session)
     if print_fingerprint:
-        print(fingerprint.fingerprint())
+        _print_fingerprint(as_json)
         return
     report = Report(as_json=as_json, quiet=quiet)
     with _existing_database() as database:
@@ -83,6 +83,11 @@ def run(
             _retry_quarantined(database, report)
         else:
             _rebuild(database, report, if_stale=if_stale, keep_going=keep_going)
+
+
+def _print_fingerprint(as_json: bool) -> None:
+    today = fingerprint.fingerprint()
+    print(json.dumps({"fingerprint": today}) if as_json else today)
 
 
 def _require_one_mode(modes: dict[str, bool], sample: int | None, session: str | None) -> None:
@@ -120,10 +125,11 @@ def _rebuild(database: Database, report: Report, *, if_stale: bool, keep_going: 
             return
     with report.progress() as progress:
         summary = rebuild.rebuild(database, progress, keep_going=keep_going)
-    quarantined = f" {summary.quarantined} events are quarantined." if summary.quarantined else ""
+    resumed = ", resuming an earlier rebuild" if summary.resumed else ""
+    quarantined = f" Quarantined events: {summary.quarantined:,}." if summary.quarantined else ""
     report.result(
-        f"Rebuilt {summary.sessions:,} sessions from {summary.events:,} events, up to position"
-        f" {summary.position}{', resuming an earlier rebuild' if summary.resumed else ''}.{quarantined}",
+        f"Rebuilt {_counted(summary.sessions, 'session')} from {_counted(summary.events, 'event')}, up to"
+        f" position {summary.position}{resumed}.{quarantined}",
         result="rebuilt",
         events=summary.events,
         sessions=summary.sessions,
@@ -144,10 +150,8 @@ def _rebuild_session(database: Database, report: Report, session_id: str) -> Non
 
 def _retry_quarantined(database: Database, report: Report) -> None:
     retried, failures = retry_quarantined(database)
-    for failure in failures:
-        print(describe(failure), file=sys.stderr)
     report.result(
-        f"Folded {retried:,} sessions again; {len(failures):,} events are still quarantined.",
+        f"Folded {_counted(retried, 'session')} again. Events that are still quarantined: {len(failures):,}.",
         result="retried",
         sessions=retried,
         quarantined=len(failures),
@@ -157,14 +161,16 @@ def _retry_quarantined(database: Database, report: Report) -> None:
 
 
 def _verify(database: Database, report: Report, sample: int | None) -> None:
+    facts = {"sample": sample} if sample else {}
     with report.progress() as progress:
         for difference in verify_sample(database, sample) if sample else verify(database, progress):
             report.difference(difference)
     if report.differences == 0:
-        report.result("Every row is the fold of the log.", result="clean", differences=0)
+        rows = "Every row of the sample" if sample else "Every row"
+        report.result(f"{rows} is the fold of the log.", result="clean", differences=0, **facts)
         return
-    text = f"{report.differences:,} differences. Run ops-rebuild-projections to mend them."
-    report.result(text, result="differences", differences=report.differences)
+    text = f"{_counted(report.differences, 'difference')}. {_advice(report)} to mend them."
+    report.result(text, result="differences", differences=report.differences, **facts)
     raise typer.Exit(EXIT_DIFFERENCES)
 
 
@@ -176,13 +182,24 @@ def _dry_run(database: Database, report: Report) -> None:
             changed.add(difference.subject)
             report.difference(difference)
     report.stages(counts)
+    stopped = f" {_advice(report)}: without, it stops." if report.raising else ""
     report.result(
-        f"A rebuild would change {len(changed):,} sessions. Nothing was changed.",
+        f"A rebuild would change {_counted(len(changed), 'session')}. Nothing was changed.{stopped}",
         result="dry-run",
         sessions=len(changed),
         differences=report.differences,
         stages={"now": _named(counts.stored), "rebuilt": _named(counts.expected)},
     )
+
+
+def _advice(report: Report) -> str:
+    if report.raising:
+        return "Mend the fold, or run ops-rebuild-projections --keep-going"
+    return "Run ops-rebuild-projections"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _named(stages: dict[str | None, int]) -> dict[str, int]:
@@ -194,10 +211,8 @@ def _existing_database() -> Iterator[Database]:
     database = Database(read(DatabaseSettings).database_url, must_exist=True)
     try:
         with database.read() as connection:
-            if not is_current(connection):
-                raise DatabaseMisconfigured(
-                    "the database's schema is not current; run `ops-service migrate` first"
-                )
+            if wrong := fault(connection):
+                raise DatabaseMisconfigured(f"the database has {wrong}")
         yield database
     finally:
         database.dispose()
@@ -206,7 +221,3 @@ def _existing_database() -> Iterator[Database]:
 def _give_up(text: str, code: int) -> None:
     print(f"ops-rebuild-projections: {text}", file=sys.stderr)
     sys.exit(code)
-
-
-if __name__ == "__main__":
-    main()

@@ -13,3 +13,7 @@ def main() -> None:
         from projections import rebuild_cli
 
     rebuild_cli.main()
+
+
+if __name__ == "__main__":
+    main()

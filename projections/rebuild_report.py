@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from projections import rebuild
-from projections.verify import Difference, StageCounts
+from projections.verify import FOLD, Difference, StageCounts
 
 SHOWN_DIFFERENCES: Final = 50
 
@@ -20,6 +20,8 @@ class Report:
         self.as_json = as_json
         self.quiet = quiet
         self.differences = 0
+        self.raising = 0
+        """How many of them are events the fold raises on."""
         self._started = time.monotonic()
 
     @contextmanager
@@ -37,8 +39,9 @@ class Report:
     def difference(self, difference: Difference) -> None:
         """One field that is not what the log says; people are shown the first few."""
         self.differences += 1
+        self.raising += difference.field == FOLD
         if self.as_json:
-            print(json.dumps({"difference": difference._asdict()}))
+            print(json.dumps({"difference": difference._asdict()}, default=str))
         elif not self.quiet and self.differences <= SHOWN_DIFFERENCES:
             subject, field, stored, expected = difference
             print(f"{subject}: {field} is {stored!r}, the log says {expected!r}")
@@ -53,7 +56,7 @@ class Report:
 
     def result(self, text: str, **facts: Any) -> None:
         """The last word: a sentence, or one JSON object."""
-        seconds = round(self._elapsed(), 3)
+        seconds = round(time.monotonic() - self._started, 3)
         if self.as_json:
             print(json.dumps({**facts, "seconds": seconds}))
         elif not self.quiet:
@@ -62,6 +65,3 @@ class Report:
     def _progress_line(self, phase: str, done: int, total: int) -> None:
         if self.as_json and not self.quiet:
             print(json.dumps({"phase": phase, "done": done, "total": total}), flush=True)
-
-    def _elapsed(self) -> float:
-        return time.monotonic() - self._started

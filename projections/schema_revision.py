@@ -13,6 +13,25 @@ _APPLIED: Final = table("alembic_version", column("version_num"))
 
 def is_current(connection: Connection) -> bool:
     """True when the schema is at the newest revision."""
+    return fault(connection) is None
+
+
+def fault(connection: Connection) -> str | None:
+    """What schema the database has instead of the newest, and what to run; None when it has that."""
+    applied = _applied(connection)
+    if applied == NEWEST:
+        return None
+    if applied > NEWEST:
+        return f"the schema of a newer version of Ops ({applied}): run that one, or put a backup back"
+    return "no current schema: run `ops-service migrate`"
+
+
+def is_newer(connection: Connection) -> bool:
+    """True when a newer version of Ops has migrated the database."""
+    return _applied(connection) > NEWEST
+
+
+def _applied(connection: Connection) -> str:
     if not inspect(connection).has_table(_APPLIED.name):
-        return False
-    return connection.execute(select(_APPLIED.c.version_num)).scalars().all() == [NEWEST]
+        return ""
+    return max(connection.execute(select(_APPLIED.c.version_num)).scalars(), default="")

@@ -6,7 +6,7 @@ from typing import Any
 
 from pysqlite3 import dbapi2 as sqlite
 
-from projections.database_errors import DatabaseMisconfigured
+from projections.database_errors import DatabaseMisconfigured, DatabaseUnfit
 
 
 def require_usable(file: Path, *, must_exist: bool) -> None:
@@ -41,3 +41,26 @@ def require_sqlite_file(connection: Any) -> None:
         raise
     except sqlite.DatabaseError as error:
         raise DatabaseMisconfigured(f"the file that the database URL names: {error}") from None
+
+
+class OpenedFile:
+    """The file that a process's connections have open: the one that the first of them found."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._identity: tuple[int, int] | None = None
+
+    def require_same(self) -> None:
+        """Raises DatabaseUnfit when it was removed, or another took its name: SQLite would go on with what
+        nobody will ever open again."""
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            now = None
+        else:
+            now = (found.st_dev, found.st_ino)
+        self._identity = self._identity or now
+        if now != self._identity:
+            raise DatabaseUnfit(
+                f"{self._path} is not the file that was opened; restart what uses the database"
+            )

@@ -22,6 +22,8 @@ from projections.sessions import Row
 from projections.tables import onboard_sessions
 
 MISSING: Final = "no row"
+FOLD: Final = "fold"
+"""The field of a difference that is an event the fold raises on."""
 
 _TOGETHER: Final = 1_000
 """Sessions of a sample that are read at one time."""
@@ -130,7 +132,7 @@ def _compare(
             history = [event for event in history if event.position not in quarantined]
         state, failures = fold_tolerantly(session_id, history)
         for failure in failures:
-            yield Difference(session_id, "fold", None, describe(failure))
+            yield Difference(session_id, FOLD, None, describe(failure))
         expected = sessions.to_row(state) if state.event_count else None
         if expected is not None:
             counts.expected[expected[_CURRENT_STAGE]] += 1
@@ -163,7 +165,7 @@ def _model_differences(connection: Connection, table: Any, totals: Any) -> Itera
 
 
 def _keyed(rows: Any, columns: Sequence[str]) -> Mapping[Any, Row]:
-    return {row[columns[0]]: tuple(int(row[name]) for name in columns) for row in rows}
+    return {row[columns[0]]: tuple(row[name] for name in columns) for row in rows}
 
 
 def _stored_in(connection: Connection, of: SessionRange) -> dict[str, Row]:

@@ -245,7 +245,8 @@ def _pip_config_files() -> list[Path]:
     user = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip/pip.conf"
     return [
         *(Path(folder, "pip.conf" if folder == "/etc" else "pip/pip.conf") for folder in system),
-        *(home / ".pip/pip.conf", user),
+        home / ".pip/pip.conf",
+        user,
         *([Path(named)] if named else []),
     ]
 

@@ -1,12 +1,10 @@
 """Writes docs/contracts: JSON Schemas and the AsyncAPI document, made from the code they describe.
 
-Usage: `python -m scripts.contract_documents` writes the files; with `--check` it changes nothing and exits
-with 1, naming them, when any differs from the code. Needs the development environment (`make setup-dev`).
+`make contracts` writes them.
 """
 
 import json
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -174,20 +172,12 @@ def differing(folder: Path = FOLDER) -> list[str]:
     ]
 
 
-def main(arguments: list[str]) -> int:
-    """Write or check. The exit code is 1 when a check finds a difference, 2 for wrong arguments."""
-    if arguments not in ([], ["--check"]):
-        print(__doc__, file=sys.stderr)
-        return 2
-    names = differing()
-    if arguments and names:
-        print(f"run `python -m scripts.contract_documents`: {', '.join(names)} differ", file=sys.stderr)
-        return 1
+def main() -> None:
+    """Write the files that differ from the code."""
     texts = documents()
-    for name in names:
+    for name in differing():
         (FOLDER / name).write_text(texts[name], encoding="utf-8")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

@@ -29,16 +29,9 @@ OUTAGE: Final = 40 * MINUTE
 
 OPERATORS: Final = ("Ana Ribeiro", "Rui Teixeira", "Marta Lopes")
 _NAMES: Final = (
-    *("padaria-central", "quintadovale", "clinica-sao-joao", "oficina24", "vinhosdouro", "escola-azul"),
-    *(
-        "atelier-norte",
-        "talho-moderno",
-        "livraria-lello-filhos",
-        "casa-das-tintas",
-        "hotel-ribeira",
-        "3-irmaos",
-    ),
-)
+    "padaria-central quintadovale clinica-sao-joao oficina24 vinhosdouro escola-azul atelier-norte"
+    " talho-moderno livraria-lello-filhos casa-das-tintas hotel-ribeira 3-irmaos"
+).split()
 
 # Journeys, and how many of a hundred sessions or so take them. `!code` is a failure, `?type` an event of a
 # type that Ops does not know, `~` a customer who thinks about it.

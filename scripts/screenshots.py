@@ -6,7 +6,6 @@ docs/screenshots/<view>-<width>-<theme>.png. Needs the development environment (
 
 import argparse
 import asyncio
-import os
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,11 +15,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from ops_service.shell_database import prepare
 from scripts.demo import fill
-from tests.conftest import BROWSER_ARGUMENTS
 from tests.e2e.conftest import OPERATOR, enter
 from tests.e2e.desk_views import go
 from tests.people import add_user
@@ -49,21 +47,6 @@ def filled_service(scratch: Path) -> Iterator[RunningOps]:
         add_user(ops, "marta.lopes", "agent")
         ops.http.post("/api/v1/users", json={"name": "rui", "role": "viewer"}).raise_for_status()
         yield ops
-
-
-@contextmanager
-def launched_browser() -> Iterator[Browser]:
-    """The browser the tests use."""
-    provided = chromium.provide()
-    os.environ.update(chromium.driver_environment())
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=provided.executable,
-            env={**os.environ, **provided.environment},
-            args=BROWSER_ARGUMENTS,
-        )
-        yield browser
-        browser.close()
 
 
 def addresses(ops: RunningOps) -> dict[str, str]:
@@ -123,7 +106,7 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch, filled_service(Path(scratch)) as ops:
         names = [name for name in (*addresses(ops), SIGN_IN) if wanted == [""] or name in wanted]
-        with launched_browser() as browser:
+        with chromium.launched(chromium.provide()) as browser:
             for width in WIDTHS:
                 photograph(browser, ops, names, width, "light")
                 dark = [name for name in names if (name, width) in DARK]

@@ -1,6 +1,5 @@
 """Servers, databases and the browser, for every test that asks for one."""
 
-import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -18,7 +17,6 @@ from playwright.sync_api import (
     Page,
     Request,
     expect,
-    sync_playwright,
 )
 from sqlalchemy.engine import make_url
 
@@ -31,17 +29,6 @@ hypothesis.settings.load_profile("suite")
 
 # So does a page.
 expect.set_options(timeout=20_000)
-
-BROWSER_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
-]
 
 
 class _SharedServers:
@@ -150,28 +137,13 @@ def provided_chromium() -> chromium.Chromium:
     return chromium.provide()
 
 
-@pytest.fixture(scope="session")
-def chromium_path(provided_chromium: chromium.Chromium) -> Path:
-    """The program of a real browser."""
-    return provided_chromium.executable
-
-
 # Per module, not per session: while Playwright's synchronous driver lives, its event loop counts as running
 # in this thread, and another module's asyncio.run() would fail.
 @pytest.fixture(scope="module")
 def browser(provided_chromium: chromium.Chromium) -> Iterator[Browser]:
     """A headless browser that reaches loopback only."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in chromium.driver_environment().items():
-            patch.setenv(name, value)
-        with sync_playwright() as playwright:
-            launched = playwright.chromium.launch(
-                executable_path=provided_chromium.executable,
-                env={**os.environ, **provided_chromium.environment},
-                args=BROWSER_ARGUMENTS,
-            )
-            yield launched
-            launched.close()
+    with chromium.launched(provided_chromium) as launched:
+        yield launched
 
 
 @pytest.fixture

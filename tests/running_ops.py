@@ -103,7 +103,7 @@ def running_ops(database_url: str, **changes: Any) -> Iterator[RunningOps]:
     app = create_app(settings_for(database_url, **changes))
     config = uvicorn.Config(app, port=0, log_level="warning", lifespan="on", **options())
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), name="test-ops")
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), name="test-ops", daemon=True)
     thread.start()
     while not server.started:
         assert thread.is_alive(), "the service did not start"

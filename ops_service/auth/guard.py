@@ -1,18 +1,20 @@
 """The guard in front of every route that is not public: an API token, or an operator's session."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
 from ops_service.auth import cookies, sessions, tokens
 from ops_service.auth.principals import Principal
 from ops_service.auth.request_origin import address_of, is_from_our_page
-from ops_service.problems import Problem
+from ops_service.problems import Problem, responses
+from portal_hooks.contract import FieldError
 from projections.database import Database, DatabaseUnavailable
 
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
@@ -78,18 +80,35 @@ class Guard:
 
 
 class GuardedRoute(APIRoute):
-    """Asks its guard before it looks at the request's body: who may not come in learns nothing about it."""
+    """Asks its guard before it looks at the request: who may not come in learns nothing about it. Then it
+    refuses parameters that it does not know: to pass over a mistyped filter would answer another question."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         answer = super().get_route_handler()
         guards = [each.call for each in self.dependant.dependencies if isinstance(each.call, Guard)]
+        known = frozenset(_parameters(self.dependant))
 
         async def guarded(request: Request) -> Response:
             for guard in guards:
                 await guard(request, await _bearer(request), None)
+            if not request.query_params.keys() <= known:
+                told = ", ".join(sorted(known)) or "none"
+                raise Problem.wrong(FieldError("/query", f"the parameters here are: {told}"))
             return await answer(request)
 
         return guarded
+
+
+def _parameters(dependant: Dependant) -> Iterator[str]:
+    yield from (field.alias for field in dependant.query_params)
+    for inner in dependant.dependencies:
+        yield from _parameters(inner)
+
+
+def guarded_router(prefix: str, tag: str, **options: Any) -> APIRouter:
+    """A router for routes that ask for a `Guard`, with the refusals they share."""
+    with_refusals = {"responses": responses(401, 403, 422, 503), **options}
+    return APIRouter(prefix=prefix, tags=[tag], route_class=GuardedRoute, **with_refusals)
 
 
 Reader = Annotated[Principal, Depends(Guard("read"))]

@@ -29,6 +29,15 @@ def hash_password(password: str) -> str:
         return _hasher.hash(_normal(password))
 
 
+def hash_new(password: str, name: str) -> str:
+    """The hash of a password that `name` chose. Raises ValueError, saying what it must be, or Problem 503."""
+    if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
+        raise ValueError(f"must have {MIN_LENGTH} to {MAX_LENGTH} characters")
+    if name in password.lower() and len(password) < len(name) + MIN_LENGTH:
+        raise ValueError("must not be made of the name")
+    return hash_password(password)
+
+
 def is_right(stored: str | None, password: str) -> bool:
     """True when the password is the stored one. For nobody's account it computes as long and is False."""
     with _Turn():

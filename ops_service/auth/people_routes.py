@@ -1,19 +1,19 @@
 """/api/v1/users, /tokens, /audit: what administrators manage."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from sqlalchemy import Connection, Row
 
 from ops_service import cursors
 from ops_service.auth import audit, links, schemas, sessions, tokens, users
-from ops_service.auth.guard import Admin, DatabaseOf, GuardedRoute, LifetimeOf, Now
+from ops_service.auth.guard import Admin, DatabaseOf, LifetimeOf, Now, guarded_router
+from ops_service.auth.refusals import Refused
 from ops_service.problems import Problem, responses
 
-router = APIRouter(
-    prefix="/api/v1", tags=["people"], responses=responses(401, 403, 422, 503), route_class=GuardedRoute
-)
+router = guarded_router("/api/v1", "people")
 
 Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
@@ -30,12 +30,9 @@ def list_users(database: DatabaseOf, _admin: Admin, lifetime: LifetimeOf, now: N
 @router.post("/users", status_code=201, responses=responses(400, 408, 409, 413))
 def invite_user(database: DatabaseOf, admin: Admin, now: Now, new: schemas.NewUser) -> schemas.Invitation:
     """Add a user; the answer holds the one-time link to hand over."""
-    try:
-        with database.write() as connection:
-            user_id = users.create(connection, new.name, new.role, admin, now)
-            return _invitation(connection, _find(connection, user_id), admin, now)
-    except tokens.NameTaken as error:
-        raise Problem(409, f"{str(error).capitalize()}.", code="name_taken") from None
+    with _refusals_told(), database.write() as connection:
+        user_id = users.create(connection, new.name, new.role, admin, now)
+        return _invitation(connection, _find(connection, user_id), admin, now)
 
 
 @router.patch("/users/{user_id}", responses=responses(400, 404, 408, 409, 413))
@@ -48,17 +45,14 @@ def change_user(
     change: schemas.UserChange,
 ) -> schemas.UserBody:
     """Change the role, disable or enable. A change counts from the user's next request on."""
-    try:
-        with database.write() as connection:
-            user = _find(connection, user_id)
-            if change.role is not None:
-                users.set_role(connection, user, change.role, admin)
-            if change.disabled is not None:
-                users.set_disabled(connection, _find(connection, user_id), change.disabled, admin, now)
-            signed_in = sessions.count_by_user(connection, lifetime, now)
-            return _user_body(_find(connection, user_id), signed_in)
-    except users.LastAdmin as error:
-        raise Problem(409, f"{error}.", code="last_admin") from None
+    with _refusals_told(), database.write() as connection:
+        user = _find(connection, user_id)
+        if change.role is not None:
+            users.set_role(connection, user, change.role, admin)
+        if change.disabled is not None:
+            users.set_disabled(connection, _find(connection, user_id), change.disabled, admin, now)
+        signed_in = sessions.count_by_user(connection, lifetime, now)
+        return _user_body(_find(connection, user_id), signed_in)
 
 
 @router.post("/users/{user_id}/link", status_code=201, responses=responses(404, 409))
@@ -91,12 +85,8 @@ def list_tokens(database: DatabaseOf, _admin: Admin) -> schemas.TokenList:
 @router.post("/tokens", status_code=201, responses=responses(400, 408, 409, 413))
 def create_token(database: DatabaseOf, admin: Admin, new: schemas.NewToken) -> schemas.CreatedToken:
     """Make an API token; it is shown this once."""
-    try:
-        with database.write() as connection:
-            return schemas.CreatedToken(token=tokens.create(connection, new.name, new.scope, admin))
-    except tokens.NameTaken:
-        taken = "A token of this name exists already; choose another name."
-        raise Problem(409, taken, code="name_taken") from None
+    with _refusals_told(), database.write() as connection:
+        return schemas.CreatedToken(token=tokens.create(connection, new.name, new.scope, admin))
 
 
 @router.delete("/tokens/{token_id}", status_code=204, responses=responses(404))
@@ -115,17 +105,21 @@ def read_audit(
     cursor: str | None = None,
 ) -> schemas.AuditPage:
     """Sign-ins, refused ones, and every change, newest first."""
-    before = cursors.decode(cursor, int)[0] if cursor else None
+    before = cursors.position(cursor)
     with database.read() as connection:
         total, lines = audit.page(connection, before, limit + 1)
-    more = len(lines) > limit
+    shown, next_cursor = cursors.cut(lines, limit, lambda line: [line.id])
     return schemas.AuditPage.model_validate(
-        {
-            "total": total,
-            "lines": [line._asdict() for line in lines[:limit]],
-            "next_cursor": cursors.encode([lines[limit - 1].id]) if more else None,
-        }
+        {"total": total, "lines": [line._asdict() for line in shown], "next_cursor": next_cursor}
     )
+
+
+@contextmanager
+def _refusals_told() -> Iterator[None]:
+    try:
+        yield
+    except Refused as error:
+        raise Problem(409, f"{error}.", code=error.code) from None
 
 
 def _find(connection: Connection, user_id: int) -> Row[Any]:

@@ -1,11 +1,15 @@
 """Who asks, and what they may do."""
 
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
-SCOPES: Final = ("read", "write", "admin")
+Scope = Literal["read", "write", "admin"]
 """Each scope includes those before it."""
 
-ROLES: Final = {"viewer": "read", "agent": "write", "admin": "admin"}
+Role = Literal["viewer", "agent", "admin"]
+
+SCOPES: Final[tuple[str, ...]] = get_args(Scope)
+
+ROLES: Final[dict[str, Scope]] = {"viewer": "read", "agent": "write", "admin": "admin"}
 """An operator's role, and the scope it has."""
 
 Kind = Literal["user", "token", "server", "nobody"]

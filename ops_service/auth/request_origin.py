@@ -2,19 +2,18 @@
 
 from fastapi import Request
 
-from ops_service.ingress.networks import caller_address, is_allowed
+from ops_service.networks import caller_of, is_within
 
 
 def address_of(request: Request) -> str | None:
     """The caller's address; behind trusted proxies the one they forward."""
-    forwarded = [value for name, value in request.scope["headers"] if name == b"x-forwarded-for"]
-    address = caller_address(_peer(request), forwarded, request.app.state.settings.trusted_proxies)
+    address = caller_of(request, request.app.state.settings.trusted_proxies)
     return str(address) if address else None
 
 
 def is_https(request: Request) -> bool:
     """True when the browser speaks TLS, to us or to a trusted proxy."""
-    return request.url.scheme == "https" or _forwarded(request, "x-forwarded-proto") == "https"
+    return "https" in (request.url.scheme, _forwarded(request, "x-forwarded-proto"))
 
 
 def is_from_our_page(request: Request) -> bool | None:
@@ -33,12 +32,8 @@ def is_from_our_page(request: Request) -> bool | None:
 
 
 def _forwarded(request: Request, header: str) -> str | None:
-    """The header's value, where a trusted proxy sent it."""
+    """The header's value, where a trusted proxy sent it; of a chain of proxies that of the browser's side."""
     proxies = request.app.state.settings.trusted_proxies
-    if not is_allowed(caller_address(_peer(request), (), ()), proxies):
+    if not is_within(caller_of(request, ()), proxies):
         return None
-    return request.headers.get(header)
-
-
-def _peer(request: Request) -> str:
-    return request.client.host if request.client else ""
+    return request.headers.get(header, "").partition(",")[0].strip().lower() or None

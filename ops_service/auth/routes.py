@@ -2,18 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 
 from ops_service.auth import audit, cookies, schemas, sessions, sign_in
-from ops_service.auth.guard import DatabaseOf, GuardedRoute, LifetimeOf, Now, Reader
+from ops_service.auth.guard import DatabaseOf, LifetimeOf, Now, Reader, guarded_router
 from ops_service.auth.principals import Principal
 from ops_service.auth.request_origin import address_of, is_from_our_page
 from ops_service.problems import Problem, responses
 from portal_hooks.instants import DAY
 
-router = APIRouter(
-    prefix="/api/v1/auth", tags=["people"], responses=responses(403, 422, 503), route_class=GuardedRoute
-)
+router = guarded_router("/api/v1/auth", "people", responses=responses(403, 422, 503))
 
 
 def visitor_of(request: Request, lifetime: LifetimeOf, now: Now) -> sign_in.Visitor:

@@ -5,21 +5,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from ops_service.auth import passwords, users
+from ops_service.auth.principals import Kind, Role, Scope
 from ops_service.onboard.windows import Instant
 
-Role = Literal["viewer", "agent", "admin"]
-Scope = Literal["read", "write", "admin"]
-Kind = Literal["user", "token", "server", "nobody"]
-
-
-def _user_name(name: str) -> str:
-    name = users.canonical_name(name)
-    if not users.NAME.fullmatch(name):
-        raise ValueError(users.NAME_RULE)
-    return name
-
-
-UserName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_user_name)]
+UserName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(users.parse_name)]
 Password = Annotated[str, Field(max_length=passwords.MAX_LENGTH)]
 NewPassword = Annotated[str, Field(min_length=passwords.MIN_LENGTH, max_length=passwords.MAX_LENGTH)]
 Secret = Annotated[str, Field(min_length=1, max_length=128)]

@@ -151,6 +151,7 @@ def _first_operator(connection: Connection, name: str, visitor: Visitor) -> Row[
 
 
 def _hash_of_new(password: str, name: str) -> str:
-    if name in password.lower() and len(password) < len(name) + passwords.MIN_LENGTH:
-        raise Problem.wrong(FieldError("/password", "must not be made of the name"), code="password_of_name")
-    return passwords.hash_password(password)
+    try:
+        return passwords.hash_new(password, name)
+    except ValueError as error:  # the route has seen to the length
+        raise Problem.wrong(FieldError("/password", str(error)), code="password_of_name") from None

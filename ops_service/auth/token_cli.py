@@ -6,7 +6,8 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from ops_service.auth import tokens
-from ops_service.auth.principals import SCOPES, SERVER
+from ops_service.auth.principals import SERVER, Scope
+from ops_service.auth.refusals import Refused
 from ops_service.auth.schemas import TokenName
 from ops_service.shell_database import writing
 from portal_hooks.instants import format_instant
@@ -17,11 +18,9 @@ app = typer.Typer(no_args_is_help=True, help="API tokens.")
 @app.command("create")
 def create(
     name: Annotated[str, typer.Option(help="Who or what will use it.")],
-    scope: Annotated[str, typer.Option(help="read, write or admin; each includes those before it.")] = "read",
+    scope: Annotated[Scope, typer.Option(help="Each includes those before it.")] = "read",
 ) -> None:
     """Make an API token and print it, this once."""
-    if scope not in SCOPES:
-        raise typer.BadParameter("--scope is one of read, write, admin")
     try:
         name = TypeAdapter(TokenName).validate_python(name)
     except ValidationError:
@@ -48,6 +47,6 @@ def revoke(name: Annotated[str, typer.Argument(help="The token's name, as `list`
     with writing() as (connection, _settings):
         found = [row.id for row in tokens.list_all(connection) if row.name == name.strip()]
         if not found:
-            raise tokens.NoSuchToken(f"there is no token {name}; see `ops-service token list`")
+            raise Refused(f"there is no token {name}; see `ops-service token list`")
         tokens.revoke(connection, found[0], SERVER)
     print(f"The token {name.strip()} is revoked.")

@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ops_service.auth import audit
 from ops_service.auth.principals import SERVER, Principal
+from ops_service.auth.refusals import Refused
 from ops_service.auth.secret_tokens import hash_of, new_secret
 from portal_hooks.instants import now_instant
 from projections.tables import api_tokens
@@ -15,23 +16,15 @@ from projections.tables import api_tokens
 PREFIX: Final = "ops_"
 
 
-class NameTaken(Exception):
-    """A token or user of this name exists already."""
-
-
-class NoSuchToken(Exception):
-    """No token has this name."""
-
-
 def create(connection: Connection, name: str, scope: str, by: Principal = SERVER) -> str:
-    """Make a token and return it; it cannot be shown again. Raises NameTaken."""
+    """Make a token and return it; it cannot be shown again. Raises Refused."""
     token = new_secret(PREFIX)
     row = {"name": name, "scope": scope, "token_hash": hash_of(token), "created_at": now_instant()}
     try:
         with connection.begin_nested():
             connection.execute(insert(api_tokens).values(row))
     except IntegrityError:
-        raise NameTaken(f"a token named {name} exists already; choose another name") from None
+        raise Refused("A token of this name exists already; choose another name", "name_taken") from None
     audit.record(connection, by, "token_created", f"token {name}", f"scope {scope}")
     return token
 

@@ -8,7 +8,8 @@ import typer
 from sqlalchemy import Connection, Row
 
 from ops_service.auth import audit, links, passwords, sessions, users
-from ops_service.auth.principals import ROLES, SERVER
+from ops_service.auth.principals import SERVER, Role
+from ops_service.auth.refusals import Refused
 from ops_service.settings import Settings
 from ops_service.shell_database import writing
 from portal_hooks.instants import now_instant
@@ -16,21 +17,25 @@ from portal_hooks.instants import now_instant
 app = typer.Typer(no_args_is_help=True, help="Operators.")
 
 Name = Annotated[str, typer.Argument(help="The name the operator signs in with.")]
-Role = Annotated[str, typer.Option(help="viewer reads, agent works on tickets, admin manages people.")]
 Ask = Annotated[
     bool, typer.Option("--password", help="Ask for the password (or read it from stdin) instead of a link.")
 ]
 
 
 @app.command("create")
-def create(name: Name, role: Role = "viewer", password: Ask = False) -> None:
+def create(
+    name: Name,
+    role: Annotated[
+        Role, typer.Option(help="viewer reads, agent works on tickets, admin manages people.")
+    ] = "viewer",
+    password: Ask = False,
+) -> None:
     """Add an operator and print the one-time link to hand over."""
-    if role not in ROLES:
-        raise typer.BadParameter("--role is one of viewer, agent, admin")
-    name = users.canonical_name(name)
-    if not users.NAME.fullmatch(name):
-        raise typer.BadParameter(f"a name is {users.NAME_RULE}")
-    password_hash = _ask() if password else None
+    try:
+        name = users.parse_name(name)
+    except ValueError as error:
+        raise typer.BadParameter(f"a name is {error}") from None
+    password_hash = _ask(name) if password else None
     with writing() as (connection, settings):
         users.create(connection, name, role, SERVER, now_instant())
         _let_in(connection, settings, _named(connection, name), password_hash)
@@ -39,9 +44,12 @@ def create(name: Name, role: Role = "viewer", password: Ask = False) -> None:
 @app.command("passwd")
 def passwd(name: Name, password: Ask = False) -> None:
     """Print a one-time link with which the operator chooses a new password."""
-    password_hash = _ask() if password else None
+    password_hash = _ask(users.canonical_name(name)) if password else None
     with writing() as (connection, settings):
-        _let_in(connection, settings, _named(connection, name), password_hash)
+        user = _named(connection, name)
+        if user.disabled_at is not None:
+            raise typer.BadParameter(f"{user.name} is disabled; `ops-service user enable {user.name}` first")
+        _let_in(connection, settings, user, password_hash)
 
 
 @app.command("list")
@@ -57,10 +65,8 @@ def list_users() -> None:
 
 
 @app.command("role")
-def change_role(name: Name, role: Annotated[str, typer.Argument(help="viewer, agent or admin")]) -> None:
+def change_role(name: Name, role: Annotated[Role, typer.Argument(help="What the operator may do.")]) -> None:
     """Change what an operator may do."""
-    if role not in ROLES:
-        raise typer.BadParameter("a role is one of viewer, agent, admin")
     with writing() as (connection, _settings):
         users.set_role(connection, _named(connection, name), role, SERVER)
     print(f"{users.canonical_name(name)} is {role} now.")
@@ -95,7 +101,7 @@ def sign_out(name: Name) -> None:
 def _named(connection: Connection, name: str) -> Row[Any]:
     user = users.named(connection, users.canonical_name(name))
     if user is None:
-        raise users.NoSuchUser(f"there is no user {users.canonical_name(name)}; see `ops-service user list`")
+        raise Refused(f"there is no user {users.canonical_name(name)}; see `ops-service user list`")
     return user
 
 
@@ -110,13 +116,12 @@ def _let_in(connection: Connection, settings: Settings, user: Row[Any], password
     print(f"Valid once, for 24 hours. {user.name} chooses a password there.", file=sys.stderr)
 
 
-def _ask() -> str:
+def _ask(name: str) -> str:
     if sys.stdin.isatty():
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     else:
         password = sys.stdin.readline().rstrip("\n")
-    if not passwords.MIN_LENGTH <= len(password) <= passwords.MAX_LENGTH:
-        raise typer.BadParameter(
-            f"a password has {passwords.MIN_LENGTH} to {passwords.MAX_LENGTH} characters"
-        )
-    return passwords.hash_password(password)
+    try:
+        return passwords.hash_new(password, name)
+    except ValueError as error:
+        raise typer.BadParameter(f"the password {error}") from None

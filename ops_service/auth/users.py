@@ -9,20 +9,11 @@ from sqlalchemy.exc import IntegrityError
 
 from ops_service.auth import audit, links, sessions, throttle
 from ops_service.auth.principals import Principal
-from ops_service.auth.tokens import NameTaken
+from ops_service.auth.refusals import Refused
 from projections.tables import users
 
 ROW: Final = users.c
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}", re.ASCII)
-NAME_RULE: Final = "1 to 64 of a-z, 0-9, . _ @ -, beginning with a letter or digit"
-
-
-class LastAdmin(Exception):
-    """Without this administrator nobody could manage people."""
-
-
-class NoSuchUser(Exception):
-    """No user has this name."""
 
 
 def canonical_name(name: str) -> str:
@@ -30,14 +21,22 @@ def canonical_name(name: str) -> str:
     return name.strip().lower()
 
 
+def parse_name(text: str) -> str:
+    """The name a new user gets. Raises ValueError."""
+    name = canonical_name(text)
+    if not NAME.fullmatch(name):
+        raise ValueError("1 to 64 of a-z, 0-9, . _ @ -, beginning with a letter or digit")
+    return name
+
+
 def create(connection: Connection, name: str, role: str, by: Principal, now: int) -> int:
-    """Add a user who cannot sign in yet; returns the id. Raises NameTaken."""
+    """Add a user who cannot sign in yet; returns the id. Raises Refused."""
     query = insert(users).values(name=name, role=role, created_at=now).returning(ROW.id)
     try:
         with connection.begin_nested():
             user_id = int(connection.execute(query).scalar_one())
     except IntegrityError:
-        raise NameTaken(f"a user named {name} exists already") from None
+        raise Refused(f"A user named {name} exists already", "name_taken") from None
     audit.record(connection, by, "user_created", f"user {name}", f"role {role}")
     return user_id
 
@@ -78,7 +77,7 @@ def invite(connection: Connection, user: Row[Any], by: Principal, now: int) -> s
 
 
 def set_role(connection: Connection, user: Row[Any], role: str, by: Principal) -> None:
-    """Change what the user may do, from the next request on. Raises LastAdmin."""
+    """Change what the user may do, from the next request on. Raises Refused."""
     if role == user.role:
         return
     _keep_an_admin(connection, user)
@@ -87,7 +86,7 @@ def set_role(connection: Connection, user: Row[Any], role: str, by: Principal) -
 
 
 def set_disabled(connection: Connection, user: Row[Any], disabled: bool, by: Principal, now: int) -> None:
-    """Shut the user out at once, or let them in again. Raises LastAdmin."""
+    """Shut the user out at once, or let them in again. Raises Refused."""
     if disabled == (user.disabled_at is not None):
         return
     if disabled:
@@ -105,4 +104,5 @@ def _keep_an_admin(connection: Connection, user: Row[Any]) -> None:
     working = (ROW.role == "admin", ROW.disabled_at.is_(None), ROW.password_hash.is_not(None))
     others = select(ROW.id).where(*working, ROW.id != user.id).limit(1)
     if connection.execute(others).first() is None:
-        raise LastAdmin(f"{user.name} is the last administrator who can sign in; make another one first")
+        reason = f"{user.name} is the last administrator who can sign in; make another one first"
+        raise Refused(reason, "last_admin")

@@ -15,12 +15,11 @@ from sqlalchemy import (
     func,
     insert,
     not_,
-    or_,
     select,
     update,
 )
 
-from ops_service.onboard.queries import contains, in_any_state
+from ops_service.onboard.queries import in_any_state, is_found
 from portal_hooks.contract import FAILED_STAGE, STAGES
 from projections.tables import REACHED, onboard_sessions, ticket_events, ticket_tags, tickets
 from projections.tickets import READY_TAG
@@ -166,5 +165,5 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
         tagged = exists().where(ticket_tags.c.ticket_id == TICKET.id, ticket_tags.c.tag == filters.tag)
         where.append(_READY if filters.tag == READY_TAG else tagged)
     if filters.q:
-        where.append(or_(contains(TICKET.session_id, filters.q), contains(ROW.domain, filters.q)))
+        where.append(is_found(TICKET.session_id, filters.q))
     return where

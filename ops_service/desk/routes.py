@@ -2,29 +2,25 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import Depends, Header, Path, Query, Request, Response
 from sqlalchemy import Connection
 
 from ops_service import cursors
 from ops_service.auth import audit
-from ops_service.auth.guard import DatabaseOf, Editor, GuardedRoute, Reader
+from ops_service.auth.guard import DatabaseOf, Editor, Reader, guarded_router
 from ops_service.desk import queries, schemas
 from ops_service.desk.queries import Ticket
 from ops_service.onboard import answers
+from ops_service.onboard.funnel import state_of
 from ops_service.onboard.queries import find_session
 from ops_service.onboard.questions import CurrentStage, States, Text, stalled_after
 from ops_service.onboard.routes import timeline_body, unknown_session
 from ops_service.problems import Problem, responses
-from portal_hooks.contract import STAGES, FieldError
+from portal_hooks.contract import FieldError
 from portal_hooks.instants import now_instant
 from projections.tickets import READY_TAG
 
-router = APIRouter(
-    prefix="/api/v1/desk/tickets",
-    tags=["desk"],
-    responses=responses(401, 403, 422, 503),
-    route_class=GuardedRoute,
-)
+router = guarded_router("/api/v1/desk/tickets", "desk")
 
 TIMELINE_SHOWN = 200
 DATA_SHOWN_BYTES = 2048
@@ -59,16 +55,16 @@ def list_tickets(
     cursor: str | None = None,
 ) -> schemas.TicketList:
     """Tickets, newest first."""
-    before = cursors.decode(cursor, int)[0] if cursor else None
+    before = cursors.position(cursor)
     with database.read() as connection:
         total = queries.count_tickets(connection, filters)
         found = queries.list_tickets(connection, filters, before, limit + 1)
-    more = len(found) > limit
+    shown, next_cursor = cursors.cut(found, limit, lambda ticket: [ticket.row.id])
     return schemas.TicketList.model_validate(
         {
             "total": total,
-            "tickets": [ticket_body(ticket, filters.stalled_before) for ticket in found[:limit]],
-            "next_cursor": cursors.encode([found[limit - 1].row.id]) if more else None,
+            "tickets": [ticket_body(ticket, filters.stalled_before) for ticket in shown],
+            "next_cursor": next_cursor,
         }
     )
 
@@ -97,7 +93,8 @@ def change_ticket(
         raise Problem(428, "Send If-Match with the ticket's ETag, so that nobody's change is lost.")
     with database.write() as connection:
         ticket = _find(connection, ticket_id)
-        if if_match not in ("*", _etag(ticket.row.version)):
+        named = {tag.strip() for tag in if_match.split(",")}
+        if named.isdisjoint(("*", _etag(ticket.row.version))):
             raise Problem(412, "The ticket was changed meanwhile; read it again and repeat the change.")
         wanted = _wanted(changes)
         if READY_TAG in wanted.get("tags", ()) and not ticket.row.ready_for_ops:
@@ -161,8 +158,8 @@ def _wanted(changes: schemas.TicketChange) -> dict[str, Any]:
 def ticket_body(ticket: Ticket, stalled_before: int) -> dict[str, Any]:
     """A ticket for `TicketBody`."""
     row = ticket.row
-    stalled = row.current_stage in STAGES[:-1] and row.last_event_at < stalled_before
-    return {**row._mapping, "tags": ticket.tags, "stalled": stalled}
+    state = state_of(row.current_stage, row.last_event_at, stalled_before)
+    return {**row._mapping, "tags": ticket.tags, "stalled": state == "stalled"}
 
 
 def _etag(version: int) -> str:

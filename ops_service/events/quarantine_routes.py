@@ -2,25 +2,20 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel
 from sqlalchemy import func, select
 
 from ops_service import cursors
 from ops_service.auth import audit
-from ops_service.auth.guard import DatabaseOf, Editor, GuardedRoute, Reader
+from ops_service.auth.guard import DatabaseOf, Editor, Reader, guarded_router
 from ops_service.onboard.windows import Instant
 from ops_service.problems import Problem, responses
 from projections.log import LOG
 from projections.quarantine_retry import retry_quarantined
 from projections.tables import quarantined_events
 
-router = APIRouter(
-    prefix="/api/v1/quarantine",
-    tags=["events"],
-    responses=responses(401, 403, 422, 503),
-    route_class=GuardedRoute,
-)
+router = guarded_router("/api/v1/quarantine", "events")
 
 ROW = quarantined_events.c
 
@@ -65,19 +60,13 @@ def list_quarantined(
         .order_by(ROW.position)
         .limit(limit + 1)
     )
-    if cursor:
-        page = page.where(ROW.position > cursors.decode(cursor, int)[0])
+    if (after := cursors.position(cursor)) is not None:
+        page = page.where(ROW.position > after)
     with database.read() as connection:
         total = connection.execute(select(func.count()).select_from(quarantined_events)).scalar_one()
         rows: list[Any] = list(connection.execute(page).mappings())
-    more = len(rows) > limit
-    return QuarantineList.model_validate(
-        {
-            "total": total,
-            "events": rows[:limit],
-            "next_cursor": cursors.encode([rows[limit - 1]["position"]]) if more else None,
-        }
-    )
+    shown, next_cursor = cursors.cut(rows, limit, lambda row: [row["position"]])
+    return QuarantineList.model_validate({"total": total, "events": shown, "next_cursor": next_cursor})
 
 
 @router.post("/retry", responses=responses(404))

@@ -4,22 +4,17 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Depends, Path, Query
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from ops_service.auth.guard import DatabaseOf, GuardedRoute, Reader
+from ops_service.auth.guard import DatabaseOf, Reader, guarded_router
 from ops_service.onboard.answers import is_skewed
 from ops_service.onboard.windows import Instant, Since, Until
 from ops_service.problems import Problem, responses
 from projections.log import LOG, head
 
-router = APIRouter(
-    prefix="/api/v1/events",
-    tags=["events"],
-    responses=responses(401, 403, 422, 503),
-    route_class=GuardedRoute,
-)
+router = guarded_router("/api/v1/events", "events")
 
 MAX_POSITION = 2**63 - 1
 

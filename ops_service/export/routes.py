@@ -1,18 +1,19 @@
 """GET …/funnel.csv, …/sessions.csv, …/events.csv, …/tickets.csv: each with the filters of its JSON answer."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
-from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
-from ops_service.auth.guard import DatabaseOf, GuardedRoute, Reader
+from ops_service.auth.guard import DatabaseOf, Reader, guarded_router
 from ops_service.desk import queries as tickets
 from ops_service.desk.routes import AskedTickets, ticket_body
 from ops_service.events.routes import AskedEvents, event_body
 from ops_service.export import csv_file
 from ops_service.onboard import answers
+from ops_service.onboard.funnel import list_key
 from ops_service.onboard.questions import AskedFunnel, AskedSessions, SessionsQuestion, funnel_of
 from ops_service.problems import responses
 from portal_hooks.contract import STAGES
@@ -23,46 +24,29 @@ _ANSWERS: Final = {
     **responses(401, 403, 422, 503),
 }
 
-router = APIRouter(
-    prefix="/api/v1",
-    tags=["export"],
-    responses=_ANSWERS,
-    default_response_class=StreamingResponse,
-    route_class=GuardedRoute,
-)
+router = guarded_router("/api/v1", "export", responses=_ANSWERS, default_response_class=StreamingResponse)
 
+_REACHED: Final = [f"reached_{stage}" for stage in STAGES]
 _INSTANTS: Final = {
-    *("since", "until", "as_of", "first_event_at", "last_event_at", "failed_at", "stage_since"),
-    *("occurred_at", "effective_at", "received_at", "created_at", "updated_at"),
-    *(f"reached_{stage}" for stage in STAGES),
+    *_REACHED,
+    *"since until as_of first_event_at last_event_at failed_at stage_since".split(),
+    *"occurred_at effective_at received_at created_at updated_at".split(),
 }
 FUNNEL: Final = (
-    *("since", "until", "as_of", "stage", "reached", "conversion_from_start", "conversion_from_previous"),
-    *("failed", "active", "stalled", "median_seconds", "p90_seconds"),
-)
+    "since until as_of stage reached conversion_from_start conversion_from_previous"
+    " failed active stalled median_seconds p90_seconds"
+).split()
 SESSIONS: Final = (
-    *(
-        "session_id",
-        "domain",
-        "source",
-        "current_stage",
-        "furthest_stage",
-        "infra_status",
-        "stalled",
-        "stale",
-    ),
-    *("failed_at", "failure_step", "failure_code", "failure_reason"),
-    *("first_event_at", "last_event_at", "event_count", "ticket_id"),
-    *(f"reached_{stage}" for stage in STAGES),
-)
+    "session_id domain source current_stage furthest_stage infra_status stalled stale"
+    " failed_at failure_step failure_code failure_reason first_event_at last_event_at event_count ticket_id"
+).split() + _REACHED
 EVENTS: Final = (
-    *("position", "source", "event_id", "event_type", "session_id", "domain"),
-    *("occurred_at", "effective_at", "received_at", "clock_skew"),
-)
+    "position source event_id event_type session_id domain occurred_at effective_at received_at clock_skew"
+).split()
 TICKETS: Final = (
-    *("id", "session_id", "domain", "status", "assignee", "tags"),
-    *("current_stage", "stage_since", "stalled", "last_event_at", "created_at", "updated_at"),
-)
+    "id session_id domain status assignee tags"
+    " current_stage stage_since stalled last_event_at created_at updated_at"
+).split()
 
 
 @router.get("/onboard/funnel.csv")
@@ -70,7 +54,7 @@ def export_funnel(database: DatabaseOf, _reader: Reader, asked: AskedFunnel) -> 
     """The funnel's table, a row per stage."""
     with database.read() as connection:
         found = funnel_of(connection, asked)
-    rows = [{**step, **found["window"], "as_of": found["as_of"]} for step in found["steps"]]
+    rows = [{**asdict(step), **found["window"], "as_of": found["as_of"]} for step in found["steps"]]
     return csv_file.answer("funnel", csv_file.write(FUNNEL, _cells(FUNNEL, iter(rows))))
 
 
@@ -109,7 +93,7 @@ def _sessions(connection: Connection, asked: SessionsQuestion) -> Iterator[dict[
     chunk = csv_file.CHUNK if asked.as_of is None else csv_file.MAX_ROWS + 1
 
     def page(last: Any) -> Sequence[Any]:
-        return asked.page(connection, last and (last.session.last_event_at, last.session.session_id), chunk)
+        return asked.page(connection, last and list_key(last.session), chunk)
 
     for row in _pages(page):
         body = answers.session_body(row, asked.stalled_before)

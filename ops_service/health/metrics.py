@@ -25,6 +25,10 @@ SIGNATURES_REJECTED = Counter(
 GROUP_SIZE = Histogram(
     "ops_commit_group_events", "Events committed together.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 )
+UNAVAILABLE = Counter(
+    "ops_database_refusals_total",
+    "Requests answered 503 because the database was busy, full or out of reach.",
+)
 STREAMS = Gauge("ops_live_streams", "Live streams that are open.", multiprocess_mode="livesum")
 
 STORED: Final = {

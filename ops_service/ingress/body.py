@@ -1,13 +1,8 @@
 """Reading a delivery's body: never more of it in memory than the limit. The server bounds its time."""
 
-from typing import Final
-
 from fastapi import Request
 
-from ops_service.problems import Problem
-
-CLOSE: Final = {"Connection": "close"}
-"""The rest of a refused body is not read, so that its connection cannot carry another request."""
+from ops_service.problems import CLOSE, Problem
 
 
 async def read_body(request: Request, limit: int) -> bytes:

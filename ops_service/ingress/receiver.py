@@ -22,11 +22,11 @@ from ops_service.ingress.deliveries import (
     read_single,
     single_carrier,
 )
-from ops_service.ingress.networks import caller_address, is_allowed
 from ops_service.ingress.rate_limit import RateLimit
 from ops_service.ingress.rejected import Rejection
 from ops_service.ingress.writer import Overloaded, Writer
-from ops_service.problems import Problem, unavailable
+from ops_service.networks import caller_of, is_within
+from ops_service.problems import CLOSE, Problem, unavailable
 from ops_service.settings import Settings
 from portal_hooks.contract import MAX_BATCH_BYTES, InvalidEvent
 from portal_hooks.instants import SECOND
@@ -97,19 +97,16 @@ class Receiver:
         return Admitted(carrier, body, verified, received_at)
 
     def _check_network(self, request: Request) -> None:
-        forwarded = [value for name, value in request.scope["headers"] if name == b"x-forwarded-for"]
-        peer = request.client.host if request.client else ""
-        address = caller_address(peer, forwarded, self._settings.trusted_proxies)
-        if not is_allowed(address, self._settings.allowed_networks):
-            close = {"Connection": "close"}
-            raise Problem(403, "This address is outside the allowed networks.", headers=close)
+        address = caller_of(request, self._settings.trusted_proxies)
+        if not is_within(address, self._settings.allowed_networks):
+            raise Problem(403, "This address is outside the allowed networks.", headers=CLOSE)
 
     async def _read(self, admitted: Admitted, read: Callable[[], Read]) -> Read:
         try:
             return read()
         except InvalidEvent as error:
             await self._keep(admitted, [Rejection(422, str(error), admitted.body)])
-            raise Problem.from_invalid_event(error) from None
+            raise Problem(422, "The event has wrong fields.", errors=error.errors) from None
 
     async def _store(self, admitted: Admitted, envelopes: Sequence[Envelope]) -> list[Receipt]:
         if not envelopes:

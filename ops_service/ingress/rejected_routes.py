@@ -2,22 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel
 from sqlalchemy import func, select
 
 from ops_service import cursors
-from ops_service.auth.guard import DatabaseOf, GuardedRoute, Reader
+from ops_service.auth.guard import DatabaseOf, Reader, guarded_router
 from ops_service.onboard.windows import Instant
-from ops_service.problems import responses
 from projections.tables import rejected_deliveries
 
-router = APIRouter(
-    prefix="/api/v1/rejected-deliveries",
-    tags=["ingress"],
-    responses=responses(401, 403, 422, 503),
-    route_class=GuardedRoute,
-)
+router = guarded_router("/api/v1/rejected-deliveries", "ingress")
 
 ROW = rejected_deliveries.c
 
@@ -56,12 +50,12 @@ def list_rejected(
     """What was refused though its signature was right, newest first."""
     where = [ROW.source == source] if source is not None else []
     page = select(rejected_deliveries).where(*where).order_by(ROW.id.desc()).limit(limit + 1)
-    if cursor:
-        page = page.where(ROW.id < cursors.decode(cursor, int)[0])
+    if (before := cursors.position(cursor)) is not None:
+        page = page.where(ROW.id < before)
     with database.read() as connection:
         count = select(func.count()).select_from(rejected_deliveries).where(*where)
         total = connection.execute(count).scalar_one()
         rows = connection.execute(page).mappings().all()
-    shown = [{**row, "body": bytes(row["body"]).decode(errors="replace")} for row in rows[:limit]]
-    cut = cursors.encode([rows[limit - 1]["id"]]) if len(rows) > limit else None
-    return RejectedList.model_validate({"total": total, "rejected": shown, "next_cursor": cut})
+    shown, next_cursor = cursors.cut(rows, limit, lambda row: [row["id"]])
+    rejected = [{**row, "body": bytes(row["body"]).decode(errors="replace")} for row in shown]
+    return RejectedList.model_validate({"total": total, "rejected": rejected, "next_cursor": next_cursor})

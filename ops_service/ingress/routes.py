@@ -37,8 +37,8 @@ async def receive_event(request: Request) -> Response:
     receiver: Receiver = request.app.state.receiver
     receipt = await receiver.take_event(request)
     if receipt.status == "duplicate":
-        return _json(200, _facts(receipt))
-    return _json(201, _facts(receipt), {"Location": f"/api/v1/events/{receipt.position}"})
+        return _json(200, receipt._asdict())
+    return _json(201, receipt._asdict(), {"Location": f"/api/v1/events/{receipt.position}"})
 
 
 @router.post(
@@ -72,11 +72,7 @@ async def shake_hands(request: Request) -> Response:
 def _result(item: Receipt | InvalidItem) -> dict[str, Any]:
     if isinstance(item, InvalidItem):
         return {"event_id": item.event_id, "status": "invalid", "detail": item.detail}
-    return {**_facts(item), **({"detail": CONFLICT} if item.status == "conflict" else {})}
-
-
-def _facts(receipt: Receipt) -> dict[str, Any]:
-    return {"status": receipt.status, "event_id": receipt.event_id, "position": receipt.position}
+    return {**item._asdict(), **({"detail": CONFLICT} if item.status == "conflict" else {})}
 
 
 def _json(status: int, value: dict[str, Any], headers: dict[str, str] | None = None) -> Response:

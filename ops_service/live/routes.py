@@ -3,20 +3,15 @@
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import Header, Query, Request
 
-from ops_service.auth.guard import GuardedRoute, Watcher, is_still
+from ops_service.auth.guard import Watcher, guarded_router, is_still
 from ops_service.live.feed import Feed, TooManyStreams
 from ops_service.live.stream import Stream, StreamResponse
-from ops_service.problems import responses, unavailable
+from ops_service.problems import unavailable
 from ops_service.server import CONNECTION
 
-router = APIRouter(
-    prefix="/api/v1/stream",
-    tags=["live"],
-    responses=responses(401, 403, 422, 503),
-    route_class=GuardedRoute,
-)
+router = guarded_router("/api/v1/stream", "live")
 
 Position = Annotated[
     int | None, Query(ge=0, le=2**63 - 1, description="As Last-Event-ID, for a first request.")

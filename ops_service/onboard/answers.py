@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from ops_service.onboard.funnel import state_of
 from ops_service.onboard.queries import SessionRow
 from ops_service.onboard.timeline import Told
 from portal_hooks.contract import STAGES
@@ -27,16 +28,10 @@ def session_body(row: SessionRow, stalled_before: int) -> dict[str, Any]:
         "first_event_at": session.first_event_at if session.event_count else None,
         "last_event_at": session.last_event_at if session.event_count else None,
         "event_count": session.event_count,
-        "stalled": is_stalled(session, stalled_before),
+        "stalled": state_of(session.current_stage, session.last_event_at, stalled_before) == "stalled",
         "stale": row.stale,
         "ticket_id": row.ticket_id,
     }
-
-
-def is_stalled(session: Session, stalled_before: int) -> bool:
-    """True for a session in progress that has been idle for too long."""
-    in_progress = session.current_stage in STAGES[:-1]
-    return in_progress and session.last_event_at < stalled_before
 
 
 def timeline_event(told: Told, details: Any, max_data_bytes: int | None = None) -> dict[str, Any]:

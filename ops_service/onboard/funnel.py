@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from portal_hooks.contract import FAILED_STAGE, STAGES
 from projections.onboarding import Session
 
+COMPLETED: Final = STAGES[-1]
 OUTCOMES: Final = ("failed", "active", "stalled")
 
 _INDEX: Final = {stage: index for index, stage in enumerate(STAGES)}
@@ -21,8 +23,9 @@ class FunnelRow(NamedTuple):
     reached: tuple[int | None, ...]
 
 
-class Step(NamedTuple):
-    """One stage of the funnel."""
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One stage of the funnel; times are from the previous reached stage to this one."""
 
     stage: str
     reached: int
@@ -48,15 +51,14 @@ def count(rows: Iterable[FunnelRow], stalled_before: int) -> Funnel:
     """Count sessions; open ones whose last event lies before `stalled_before` are stalled."""
     current: Counter[str] = Counter()
     furthest: Counter[int] = Counter()
-    standing: Counter[tuple[int, str]] = Counter()
+    standing: Counter[tuple[int, str | None]] = Counter()
     durations: list[list[int]] = [[] for _ in STAGES]
     for row in rows:
-        stage = row.current_stage
         # A session known only by a failure has started, though no event says when.
         index = _INDEX[row.furthest_stage] if row.furthest_stage else 0
-        current[stage] += 1
+        current[row.current_stage] += 1
         furthest[index] += 1
-        standing[index, _outcome(stage, row.last_event_at < stalled_before)] += 1
+        standing[index, state_of(row.current_stage, row.last_event_at, stalled_before)] += 1
         _collect(row.reached, durations)
     reached = [sum(furthest[later] for later in range(index, len(STAGES))) for index in range(len(STAGES))]
     steps = [_step(index, reached, standing, sorted(durations[index])) for index in range(len(STAGES))]
@@ -68,10 +70,11 @@ def count(rows: Iterable[FunnelRow], stalled_before: int) -> Funnel:
     )
 
 
-def _outcome(current_stage: str, idle: bool) -> str:
-    if current_stage in (STAGES[-1], FAILED_STAGE):
+def state_of(current_stage: str | None, last_event_at: int, stalled_before: int) -> str | None:
+    """completed, failed, stalled or active; None when no known event has come."""
+    if current_stage is None or current_stage in (COMPLETED, FAILED_STAGE):
         return current_stage
-    return "stalled" if idle else "active"
+    return "stalled" if last_event_at < stalled_before else "active"
 
 
 def _collect(reached: tuple[int | None, ...], durations: list[list[int]]) -> None:
@@ -84,7 +87,9 @@ def _collect(reached: tuple[int | None, ...], durations: list[list[int]]) -> Non
         previous = at
 
 
-def _step(index: int, reached: list[int], standing: Counter[tuple[int, str]], durations: list[int]) -> Step:
+def _step(
+    index: int, reached: list[int], standing: Counter[tuple[int, str | None]], durations: list[int]
+) -> Step:
     failed, active, stalled = (standing[index, outcome] for outcome in OUTCOMES)
     return Step(
         STAGES[index],
@@ -113,11 +118,6 @@ def _percentile(ordered: list[int], share: float) -> float | None:
     return round((ordered[low] + (ordered[high] - ordered[low]) * (place - low)) / 1_000_000, 3)
 
 
-def as_json(funnel: Funnel) -> dict[str, Any]:
-    """The funnel's part of the answer."""
-    return {**funnel._asdict(), "steps": [step._asdict() for step in funnel.steps]}
-
-
 def failures(codes: Mapping[str | None, int]) -> list[dict[str, Any]]:
     """Open failures by code, most frequent first."""
     ordered = sorted(codes.items(), key=lambda item: (-item[1], item[0] or ""))
@@ -131,8 +131,13 @@ def open_failures(sessions: Iterable[Session]) -> Counter[str | None]:
     )
 
 
+def list_key(session: Session) -> tuple[int, str]:
+    """What lists of sessions are ordered by, and what their cursors hold."""
+    return session.last_event_at, session.session_id
+
+
 def newest_open(sessions: Iterable[Session], limit: int) -> list[Session]:
     """The sessions in progress, newest activity first."""
     in_progress = [session for session in sessions if session.current_stage in STAGES[:-1]]
-    in_progress.sort(key=lambda session: (session.last_event_at, session.session_id), reverse=True)
+    in_progress.sort(key=list_key, reverse=True)
     return in_progress[:limit]

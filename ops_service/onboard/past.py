@@ -5,7 +5,8 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
-from ops_service.onboard.queries import ROW, Filters, Place, SessionRow
+from ops_service.onboard.funnel import list_key, state_of
+from ops_service.onboard.queries import ROW, Filters, Place, SessionRow, spellings
 from ops_service.onboard.windows import Window
 from portal_hooks.contract import FAILED_STAGE, STAGES
 from portal_hooks.instants import EARLIEST
@@ -46,8 +47,8 @@ def list_sessions(
         for session in sessions_as_of(connection, window, as_of)
         if all(_conditions(session, filters, stalled_before))
     ]
-    matching.sort(key=_key, reverse=place.newest_first)
-    page = [session for session in matching if _is_past(_key(session), place)]
+    matching.sort(key=list_key, reverse=place.newest_first)
+    page = [session for session in matching if _is_past(list_key(session), place)]
     return len(matching), [SessionRow(session, None, False) for session in page]
 
 
@@ -67,26 +68,21 @@ def session_then(
     return SessionRow(session, None, bool(failures)) if session.event_count else None
 
 
-def state_of(session: Session, stalled_before: int) -> str | None:
-    """completed, failed, stalled or active; None when no known event has come."""
-    stage = session.current_stage
-    if stage is None or stage in (STAGES[-1], FAILED_STAGE):
-        return stage
-    return "stalled" if session.last_event_at < stalled_before else "active"
-
-
 def _conditions(session: Session, filters: Filters, stalled_before: int) -> Iterator[bool]:
     """The same conditions as those of the live list, which are SQL."""
     wanted = filters
+    state = state_of(session.current_stage, session.last_event_at, stalled_before)
     yield not wanted.stage or session.current_stage == wanted.stage
-    yield not wanted.states or state_of(session, stalled_before) in wanted.states
+    yield not wanted.states or state in wanted.states
     yield not wanted.furthest or _furthest(session) == STAGES.index(wanted.furthest)
     yield not wanted.reached or _furthest(session) >= STAGES.index(wanted.reached)
     if wanted.failure_code is not None:
         yield session.current_stage == FAILED_STAGE
         yield (session.failure_code or "") == wanted.failure_code
     yield not wanted.domain or session.domain == wanted.domain
-    yield not wanted.q or wanted.q.lower() in f"{session.session_id}\n{session.domain or ''}".lower()
+    if wanted.q:
+        searched = f"{session.session_id}\n{session.domain or ''}".lower()
+        yield any(text in searched for text in spellings(wanted.q))
     yield wanted.began_since is None or session.first_event_at >= wanted.began_since
     yield wanted.began_until is None or session.first_event_at < wanted.began_until
 
@@ -95,10 +91,6 @@ def _furthest(session: Session) -> int:
     """Index of the furthest stage, -1 for none; a session known only by a failure counts as started."""
     only_failed = session.furthest < 0 and session.current_stage == FAILED_STAGE
     return 0 if only_failed else session.furthest
-
-
-def _key(session: Session) -> tuple[int, str]:
-    return session.last_event_at, session.session_id
 
 
 def _is_past(key: tuple[int, str], place: Place) -> bool:

@@ -16,16 +16,15 @@ from sqlalchemy import (
     tuple_,
 )
 
-from ops_service.onboard.funnel import FunnelRow
+from ops_service.onboard.funnel import COMPLETED, FunnelRow
 from ops_service.onboard.windows import Window
-from portal_hooks.contract import FAILED_STAGE, STAGES
+from portal_hooks.contract import FAILED_STAGE, STAGES, normalise_domain
 from projections import sessions
 from projections.log import LOG, sessions_events
 from projections.onboarding import Event, Session
 from projections.tables import REACHED, onboard_sessions, quarantined_events, tickets
 
 ROW: Final = onboard_sessions.c
-COMPLETED: Final = STAGES[-1]
 ACTIVE_SHOWN: Final = 50
 
 _FUNNEL_COLUMNS: Final = (
@@ -160,7 +159,7 @@ def _conditions(filters: Filters, stalled_before: int) -> list[ColumnElement[boo
     if filters.domain:
         where.append(ROW.domain == filters.domain)
     if filters.q:
-        where.append(or_(contains(ROW.session_id, filters.q), contains(ROW.domain, filters.q)))
+        where.append(is_found(ROW.session_id, filters.q))
     if filters.since is not None:
         where.append(ROW.last_event_at >= filters.since)
     if filters.until is not None:
@@ -173,9 +172,20 @@ def _conditions(filters: Filters, stalled_before: int) -> list[ColumnElement[boo
     return where
 
 
-def contains(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
-    """True where the text is a part of the column's, in any case of letters, on both databases."""
-    return func.lower(column).contains(text.lower(), autoescape=True)
+def spellings(q: str) -> list[str]:
+    """What a search looks for, in small letters: its text, and that in the form in which domains are kept."""
+    return sorted({q.lower(), normalise_domain(q) or q.lower()})
+
+
+def is_found(session_id: ColumnElement[Any], q: str) -> ColumnElement[bool]:
+    """True where the search's text is a part of the session's id or domain, on both databases."""
+    return or_(
+        *(
+            func.lower(column).contains(text, autoescape=True)
+            for column in (session_id, ROW.domain)
+            for text in spellings(q)
+        )
+    )
 
 
 def in_any_state(states: Sequence[str], stalled_before: int) -> ColumnElement[bool]:

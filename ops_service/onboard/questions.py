@@ -172,7 +172,7 @@ def _answer(
     active: Iterable[SessionRow],
 ) -> dict[str, Any]:
     return {
-        **funnel.as_json(counted),
+        **counted._asdict(),
         "position": position,
         "failures": funnel.failures(codes),
         "active_sessions": [answers.session_body(row, asked.stalled_before) for row in active],

@@ -3,24 +3,20 @@
 from bisect import bisect_right
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 from sqlalchemy import Connection
 
 from ops_service import cursors
-from ops_service.auth.guard import DatabaseOf, GuardedRoute, Reader
+from ops_service.auth.guard import DatabaseOf, Reader, guarded_router
 from ops_service.onboard import answers, past, queries, schemas, timeline
+from ops_service.onboard.funnel import list_key
 from ops_service.onboard.questions import AskedFunnel, AskedSessions, funnel_of, stalled_after
 from ops_service.onboard.windows import Instant
 from ops_service.problems import Problem, responses
 from portal_hooks.instants import now_instant
 from projections import onboarding
 
-router = APIRouter(
-    prefix="/api/v1/onboard",
-    tags=["onboard"],
-    responses=responses(401, 403, 422, 503),
-    route_class=GuardedRoute,
-)
+router = guarded_router("/api/v1/onboard", "onboard")
 
 SessionId = Annotated[str, Path(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_:\-]+$")]
 
@@ -46,12 +42,12 @@ def list_sessions(
     after = tuple(cursors.decode(cursor, int, str)) if cursor else None
     with database.read() as connection:
         total, rows = asked.find(connection, after, limit + 1)
-    last = rows[limit - 1].session if len(rows) > limit else None
+    shown, next_cursor = cursors.cut(rows, limit, lambda row: list_key(row.session))
     return schemas.SessionList.model_validate(
         {
             "total": total,
-            "sessions": [answers.session_body(row, asked.stalled_before) for row in rows[:limit]],
-            "next_cursor": cursors.encode([last.last_event_at, last.session_id]) if last else None,
+            "sessions": [answers.session_body(row, asked.stalled_before) for row in shown],
+            "next_cursor": next_cursor,
         }
     )
 
@@ -98,8 +94,7 @@ def explain_session(database: DatabaseOf, _reader: Reader, session_id: SessionId
     if not events:
         raise unknown_session()
     fields = timeline.explain(session_id, events, quarantined)
-    shown = {name: setting._asdict() if setting else None for name, setting in fields.items()}
-    return schemas.Explanation.model_validate({"session_id": session_id, "fields": shown})
+    return schemas.Explanation(session_id=session_id, fields=fields)
 
 
 def timeline_body(

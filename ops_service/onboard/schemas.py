@@ -4,7 +4,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from ops_service.onboard.funnel import Step
+from ops_service.onboard.timeline import SetBy
 from ops_service.onboard.windows import Instant
+from projections.onboarding import Effect
 
 
 class Failure(BaseModel):
@@ -66,20 +69,6 @@ class WindowBody(BaseModel):
     hours: float
 
 
-class StepBody(BaseModel):
-    """One stage of the funnel; times are from the previous reached stage to this one."""
-
-    stage: str
-    reached: int
-    conversion_from_start: float | None
-    conversion_from_previous: float | None
-    failed: int
-    active: int
-    stalled: int
-    median_seconds: float | None
-    p90_seconds: float | None
-
-
 class FailureCount(BaseModel):
     """Open failures of one code; null where the portal gave none."""
 
@@ -96,13 +85,10 @@ class FunnelBody(BaseModel):
     generated_at: Instant
     stages: dict[str, int]
     total: int
-    steps: list[StepBody]
+    steps: list[Step]
     failures: list[FailureCount]
     active_total: int
     active_sessions: list[ActiveSession]
-
-
-Effect = Literal["advanced", "confirmed", "failed", "recovered", "noted", "quarantined"]
 
 
 class TimelineEvent(BaseModel):
@@ -114,7 +100,7 @@ class TimelineEvent(BaseModel):
     created_at: Instant
     received_at: Instant
     stage: str | None
-    effect: Effect
+    effect: Literal[Effect, "quarantined"]
     clock_skew: bool
     data: dict[str, Any] | None
     data_truncated: bool = False
@@ -130,14 +116,6 @@ class TimelineBody(BaseModel):
     total: int
     events: list[TimelineEvent]
     next_cursor: str | None
-
-
-class SetBy(BaseModel):
-    """The event that gave a field its value."""
-
-    position: int
-    event_id: str
-    event_type: str
 
 
 class Explanation(BaseModel):

@@ -1,6 +1,7 @@
 """A session's story by the one fold: what each event did, and which event set each field. Pure."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from portal_hooks.contract import FAILED, FAILED_STAGE, STAGE_OF
@@ -19,8 +20,9 @@ class Told(NamedTuple):
     stage: str | None
 
 
-class Setting(NamedTuple):
-    """Which event gave a field the value it has."""
+@dataclass(frozen=True, slots=True)
+class SetBy:
+    """The event that gave a field its value."""
 
     position: int
     event_id: str
@@ -39,20 +41,20 @@ def tell(session_id: str, events: Iterable[Event], quarantined: set[int]) -> tup
     return session, told
 
 
-def explain(session_id: str, events: Iterable[Event], quarantined: set[int]) -> dict[str, Setting | None]:
+def explain(session_id: str, events: Iterable[Event], quarantined: set[int]) -> dict[str, SetBy | None]:
     """For each column of the session's row, the event that set it last; None for what was never set."""
     events = sorted(events)
     without = _left_out(session_id, events, quarantined)
     session = Session(session_id)
-    settings: dict[str, Setting | None] = dict.fromkeys(sessions.COLUMNS)
+    settings: dict[str, SetBy | None] = dict.fromkeys(sessions.COLUMNS)
     before: tuple[Any, ...] = (None,) * len(sessions.COLUMNS)
     for event in events:
         if event.position in without:
             continue
         onboarding.apply(session, event)
         after = sessions.to_row(session)
-        setting = Setting(event.position, event.event_id, event.event_type)
-        settings |= dict.fromkeys(_changed(before, after), setting)
+        set_by = SetBy(event.position, event.event_id, event.event_type)
+        settings |= dict.fromkeys(_changed(before, after), set_by)
         before = after
     return settings
 

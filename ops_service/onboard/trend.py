@@ -3,23 +3,17 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel
 from sqlalchemy import select
 
-from ops_service.auth.guard import DatabaseOf, GuardedRoute, Reader
+from ops_service.auth.guard import DatabaseOf, Reader, guarded_router
 from ops_service.onboard.windows import Instant
-from ops_service.problems import responses
 from portal_hooks.contract import STAGES
 from portal_hooks.instants import DAY, now_instant
 from projections.tables import REACHED, funnel_daily
 
-router = APIRouter(
-    prefix="/api/v1/onboard",
-    tags=["onboard"],
-    responses=responses(401, 403, 422, 503),
-    route_class=GuardedRoute,
-)
+router = guarded_router("/api/v1/onboard", "onboard")
 
 
 class TrendDay(BaseModel):

@@ -52,7 +52,7 @@ def test_every_link_leads_to_a_file() -> None:
 
 def test_the_program_sends_an_event(ops: RunningOps) -> None:
     secret = "whsec_" + base64.b64encode(KEY).decode()
-    environment = os.environ | {"OPS_WEBHOOK_URL": ops.url + INGRESS, "OPS_WEBHOOK_SECRET": secret}
+    environment = os.environ | {"OPS_WEBHOOK_URL": ops.url, "OPS_WEBHOOK_SECRET": secret}
     for status in ("201", "201"):
         run = subprocess.run(
             [sys.executable, "-c", EXAMPLES["send"]],

@@ -34,7 +34,7 @@ EVENT, CLOUDEVENT = validator("event.schema.json"), validator("cloudevent.schema
 
 
 def test_the_committed_files_are_what_the_script_makes() -> None:
-    assert contract_documents.differing() == [], "run `python -m scripts.contract_documents`"
+    assert contract_documents.differing() == [], "run `make contracts`"
 
 
 def test_a_file_that_was_changed_or_is_missing_is_named(tmp_path: Path) -> None:

@@ -106,6 +106,7 @@ def test_without_space_nothing_is_acknowledged_and_reads_go_on(
             # What was given out before, such as free pages of the log, may still take a few.
             refused = [sent for sent in _events(40, padding=8_000) if not _acknowledged(ops, sent, ledger)]
             assert len(refused) >= 20
+            assert f"\nops_database_refusals_total {len(refused)}.0\n" in ops.get("/metrics").text
             _check_reads(ops)
             space.end(ops)
             assert all(_acknowledged(ops, sent, ledger) for sent in refused)
@@ -121,6 +122,7 @@ def test_a_full_disk_of_postgresql_is_a_503(postgresql_url: str, tmp_path: Path)
         assert _acknowledged(ops, before, ledger)
         _run(postgresql_url, _NO_SPACE)
         assert not _acknowledged(ops, during, ledger)
+        assert "\nops_database_refusals_total 1.0\n" in ops.get("/metrics").text
         _check_reads(ops)
         _run(postgresql_url, "DROP FUNCTION no_space CASCADE")
         assert _acknowledged(ops, during, ledger)

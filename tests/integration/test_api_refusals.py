@@ -203,6 +203,52 @@ PARAMETERS |= {
 }
 
 
+@pytest.mark.parametrize("path", [*PARAMETERS, f"{EVENTS}/1", f"{SESSIONS}/s1/explain"])
+def test_a_parameter_that_is_none_is_refused(ops: RunningOps, path: str) -> None:
+    answer = ops.http.get(f"{path}?stauts=open")
+    assert_problem(answer, 422)
+    [error] = answer.json()["errors"]
+    named = error["detail"].removeprefix("the parameters here are: ").split(", ")
+    assert (error["pointer"], set(PARAMETERS.get(path, named))) == ("/query", set(named))
+    assert "stauts" not in answer.text
+
+
+def test_head_is_answered_as_get_without_its_body(ops: RunningOps) -> None:
+    assert ops.send(event("onboarding.failed", "s1")).status_code == 201
+    for path in (*READS, "/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/static/app.js", "/none"):
+        head, got = ops.http.head(path), ops.http.get(path)
+        assert (head.status_code, head.content) == (got.status_code, b""), path
+        assert head.headers["content-type"] == got.headers["content-type"]
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        (f"{TICKETS}/1", "GET, HEAD, PATCH"),
+        ("/api/v1/users", "GET, HEAD, POST"),
+        ("/api/v1/webhooks/onboard", "OPTIONS, POST"),
+        ("/healthz", "GET, HEAD"),
+    ],
+)
+def test_another_method_is_told_which_there_are(ops: RunningOps, path: str, allowed: str) -> None:
+    answer = ops.http.put(path)
+    assert_problem(answer, 405)
+    assert answer.headers["allow"] == allowed
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "pointers"),
+    [(b"{bad", 400, None), (b"null", 422, [""]), (b"", 422, [""]), (b'{"body":""}', 422, ["/body"])],
+)
+def test_a_wrong_body_is_told_by_json_pointers(
+    ops: RunningOps, body: bytes, status: int, pointers: list[str] | None
+) -> None:
+    headers = {"content-type": "application/json"}
+    answer = ops.http.post(f"{TICKETS}/1/notes", content=body, headers=headers)
+    assert_problem(answer, status)
+    assert [error["pointer"] for error in answer.json().get("errors", [])] == (pointers or [])
+
+
 @pytest.mark.parametrize("path", PARAMETERS)
 def test_hostile_parameters_are_answered_or_refused(ops: RunningOps, path: str) -> None:
     assert ops.send(event("onboarding.failed", "s1", domain="acme.pt")).status_code == 201

@@ -1,5 +1,6 @@
 """Connections: whose they are, how they are prepared, what becomes of what they leave on disk."""
 
+import shutil
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -7,8 +8,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from projections.database import Database, DatabaseMisconfigured
+from projections.commits import watching
+from projections.database import Database, DatabaseMisconfigured, DatabaseUnavailable
+from projections.database_errors import DatabaseUnfit
+from tests.deliveries import delivery, store
 from tests.faults.stored_events import opened
+from tests.servers.process import free_port
 
 ALL_READERS = 16
 
@@ -59,3 +64,25 @@ def test_a_lock_that_cannot_be_opened_is_told_by_its_name(sqlite_url: str) -> No
             database.alone("rebuild"),
         ):
             pass
+
+
+def test_a_sqlite_file_that_was_replaced_or_removed_is_not_written_to(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    file = Path(make_url(sqlite_url).database or "")
+    copy = shutil.copyfile(file, tmp_path / "copy.db")
+    with opened(sqlite_url) as database:
+        store(database, delivery("onboarding.started"))
+        copy.replace(file)
+        for transaction in (database.write, database.read, database.write):
+            with pytest.raises(DatabaseUnfit, match="not the file that was opened; restart"), transaction():
+                pass
+        file.unlink()
+        with pytest.raises(DatabaseUnavailable), database.write():
+            pass
+
+
+def test_a_watcher_that_finds_no_database_is_told_that_it_is_unavailable() -> None:
+    nowhere = f"postgresql://ops:secret@127.0.0.1:{free_port()}/ops"
+    with opened(nowhere) as database, pytest.raises(DatabaseUnavailable), watching(database):
+        pass

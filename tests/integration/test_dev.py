@@ -40,6 +40,32 @@ def leave_an_event_behind(folder: Path) -> None:
     hooks.close()
 
 
+@pytest.mark.parametrize(
+    ("portal", "ops", "told"),
+    [
+        ("abc", "8080", "PORTAL_PORT: a port is a number from 1 to 65535"),
+        ("", "8080", "PORTAL_PORT: a port is a number from 1 to 65535"),
+        ("70000", "8080", "PORTAL_PORT: a port is a number from 1 to 65535"),
+        ("8090", "0", "OPS_PORT: the portal must know the port; give one from 1 to 65535"),
+        ("08123", "8123", "OPS_PORT and PORTAL_PORT are both 8123; give one of them another port"),
+    ],
+)
+def test_ports_that_cannot_be_are_told_before_anything_starts(
+    portal: str, ops: str, told: str, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ops_service", "dev"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OPS_PORT": ops, "PORTAL_PORT": portal},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"ops-service: {told}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_restart_sends_what_waits_and_says_how_to_get_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

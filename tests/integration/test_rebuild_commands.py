@@ -80,13 +80,14 @@ def test_a_dry_run_for_people(filled: Database, database_url: str) -> None:
 
 
 def test_a_sample_compares_so_many_sessions(filled: Database, database_url: str) -> None:
-    assert run(database_url, "--verify", "--sample", "1").returncode == 0
+    clean = run(database_url, "--verify", "--sample", "1")
+    assert clean.stdout.startswith("Every row of the sample is the fold of the log.")
     spoil(filled, domain="wrong.pt")
     before = everything(filled)
     done = run(database_url, "--verify", "--sample", "1", "--json")
     assert done.returncode == 1
     assert len([line for line in lines(done) if "difference" in line]) == 1
-    assert lines(done)[-1]["differences"] == 1
+    assert (lines(done)[-1]["differences"], lines(done)[-1]["sample"]) == (1, 1)
     assert len(lines(run(database_url, "--verify", "--sample", "9", "--json"))) == 2 + 1
     assert everything(filled) == before, "a sample says nothing about the whole and is not noted"
 
@@ -132,8 +133,8 @@ def test_keep_going_parks_what_raises_and_a_retry_takes_it_in(filled: Database, 
 
     still = run(database_url, "--retry-quarantined", "--json")
     assert (still.returncode, lines(still)[-1]["quarantined"]) == (1, 1)
-    assert "event 1 (onboarding.failed" in still.stderr
-    assert "session s1" in still.stderr
+    assert still.stderr.startswith("event 1 of session s1 is quarantined: ")
+    assert still.stderr.count("\n") == 1
 
     with filled.write() as connection:
         connection.execute(update(webhook_events).where(webhook_events.c.position == 1).values(payload=good))
@@ -143,6 +144,16 @@ def test_keep_going_parks_what_raises_and_a_retry_takes_it_in(filled: Database, 
     assert everything(filled)["quarantined_events"] == []
     assert session_row(filled, "s1")["failure_code"] == "late"
     assert run(database_url, "--verify").returncode == 0
+
+
+def test_where_the_fold_raises_keeping_going_is_advised(filled: Database, database_url: str) -> None:
+    make_unreadable(filled)
+    for mode in ("--verify", "--dry-run"):
+        assert "Mend the fold, or run ops-rebuild-projections --keep-going" in run(database_url, mode).stdout
+    spoil(filled, domain="wrong.pt")
+    assert run(database_url, "--keep-going").returncode == 1
+    spoil(filled, domain="wrong.pt")
+    assert "1 difference. Run ops-rebuild-projections to mend them." in run(database_url, "--verify").stdout
 
 
 def test_a_rebuild_without_keep_going_leaves_quarantine_and_rows(filled: Database, database_url: str) -> None:
@@ -173,12 +184,14 @@ def test_what_a_killed_keep_going_left_out_is_not_passed_over(
 def test_a_retry_of_nothing(filled: Database, database_url: str) -> None:
     done = run(database_url, "--retry-quarantined")
     assert done.returncode == 0
-    assert done.stdout.startswith("Folded 0 sessions again; 0 events are still quarantined.")
+    assert done.stdout.startswith("Folded 0 sessions again. Events that are still quarantined: 0.")
 
 
 def test_the_fingerprint_needs_no_database() -> None:
     done = run("sqlite:////nowhere/at/all.db", "--fingerprint")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{fingerprint.fingerprint()}\n", "")
+    done = run("sqlite:////nowhere/at/all.db", "--fingerprint", "--json")
+    assert lines(done) == [{"fingerprint": fingerprint.fingerprint()}]
 
 
 @one_database
@@ -245,6 +258,22 @@ def test_the_last_verify_shows_in_readyz_and_metrics(ops: RunningOps, database_u
         assert f"\nops_projection_verified_differences {2.0 * code}\n" in metrics
         [line] = [line for line in metrics.splitlines() if line.startswith("ops_projection_verified_time")]
         assert float(line.split()[1]) > 1_700_000_000
+
+
+def test_a_service_of_another_version_that_writes_makes_the_rows_stale(
+    filled: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(database_url)
+    store(filled, delivery("infra.synced", "s2"))
+    assert built_by(filled) == fingerprint.fingerprint()
+    with monkeypatch.context() as older:
+        older.setattr(fingerprint, "fingerprint", lambda: "older")
+        store(filled, delivery("onboarding.completed", "s2", 1))
+    assert built_by(filled) == fingerprint.MIXED
+    store(filled, delivery("onboarding.completed", "s2", 2))
+    assert built_by(filled) == fingerprint.MIXED
+    assert lines(run(database_url, "--if-stale", "--json"))[-1]["result"] == "rebuilt"
+    assert built_by(filled) == fingerprint.fingerprint()
 
 
 def test_rows_of_older_logic_show_in_readyz_and_metrics(ops: RunningOps, database_url: str) -> None:

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import Connection, Table, update
 
 from projections import fingerprint, rebuild, shadow
-from projections.database import Database, DatabaseUnavailable
-from projections.tables import onboard_sessions
+from projections.database import Database, DatabaseMisconfigured, DatabaseUnavailable
+from projections.tables import funnel_daily, onboard_sessions
 from tests.deliveries import session_rows
 from tests.rebuilds import differences, fill, no_progress
 
@@ -98,3 +98,15 @@ def test_without_a_gap_the_rebuild_gives_up_and_can_be_resumed(
         assert fingerprint.shadow_state(connection)[1] is not None
     assert rebuild.rebuild(database, no_progress).resumed
     assert differences(database) == []
+
+
+def test_a_table_that_is_missing_at_the_cutover_is_not_waited_for(database: Database) -> None:
+    fill(database, 3)
+
+    def drop(phase: str, _done: int, _total: int) -> None:
+        if phase == "cutover":
+            with database.write() as connection:
+                funnel_daily.drop(connection)
+
+    with pytest.raises(DatabaseMisconfigured, match="funnel_daily"):
+        rebuild.rebuild(database, drop)

@@ -35,6 +35,7 @@ def test_what_nobody_expected_is_found_in_the_log_by_its_name(
         with browser(ops) as client:
             answer = client.post("/api/v1/auth/sign-in", json={"name": "ana", "password": "x"})
     assert (answer.status_code, answer.json()["status"]) == (500, 500)
+    assert answer.headers["connection"] == "close"
     assert f"request {answer.headers[ID]} was answered with 500" in caplog.text
     deadline = time.monotonic() + 10
     while not (faults := [record for record in caplog.records if record.exc_info]):

@@ -34,6 +34,7 @@ def filled(ops: RunningOps) -> RunningOps:
     return ops
 
 
+LONG_AGO, AHEAD = "2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
 FILTERS: list[tuple[dict[str, Any], list[str]]] = [
     ({}, ["Sess-A", "sess_b", "c-1", "d:2"]),
     ({"stage": "failed"}, ["sess_b"]),
@@ -52,6 +53,8 @@ FILTERS: list[tuple[dict[str, Any], list[str]]] = [
     ({"q": "_"}, ["sess_b"]),
     ({"q": "%"}, []),
     ({"q": "\\"}, []),
+    ({"q": "Bücher.ex"}, ["sess_b"]),
+    ({"q": "bücher.example", "since": LONG_AGO, "as_of": AHEAD}, ["sess_b"]),
     ({"q": "nothing"}, []),
     ({"q": "acme", "state": "stalled"}, ["d:2"]),
 ]

@@ -11,17 +11,20 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, select, text
 from sqlalchemy.engine import make_url
 
 from ops_service.settings import load
 from portal_hooks.outbox_cli import main as outbox
-from projections.database import Database, DatabaseMisconfigured
+from projections import migrate
+from projections.database import Database, DatabaseMisconfigured, DatabaseUnavailable
 from projections.settings import BadSettings
-from projections.tables import metadata
+from projections.tables import metadata, webhook_events
+from tests.deliveries import delivery, store
 from tests.faults.stored_events import opened
 from tests.running_ops import event, running_ops
 from tests.servers.process import free_port
+from tests.servers.webhook_receiver import SECRET
 
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
@@ -84,6 +87,15 @@ def test_what_cannot_be_a_sqlite_database_is_told(tmp_path: Path) -> None:
     assert refusal(tmp_path / "text" / "ops.db").endswith("text cannot be used: File exists")
 
 
+def test_parameters_of_a_sqlite_url_are_refused_before_a_file_is_made(tmp_path: Path) -> None:
+    refused = refusal_of(f"sqlite:///{tmp_path}/ops.db?timeout=3&foo=1")
+    assert (
+        refused
+        == "OPS_DATABASE_URL: a SQLite URL ends with the file's name; leave out the ? and what follows"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_this_user_may_not_write_is_told(open_folder: Path) -> None:
     database = open_folder / "ops.db"
     with opened(f"sqlite:///{database}") as made, made.read():
@@ -134,6 +146,7 @@ def test_serving_without_migrating_says_what_is_missing(empty_database_url: str,
     with opened(empty_database_url) as made, made.read():
         pass
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPS_DATABASE_URL": empty_database_url}
+    environment["OPS_WEBHOOK_SECRETS"] = f"portal={SECRET}"
     arguments = ["serve", "--no-migrate", "--port", str(free_port())]
     command = [sys.executable, "-m", "ops_service", *arguments]
     with subprocess.Popen(
@@ -146,7 +159,7 @@ def test_serving_without_migrating_says_what_is_missing(empty_database_url: str,
             process.wait(30)
         finally:
             process.kill()
-    assert first == "The database's schema is not current: run `ops-service migrate`.\n"
+    assert first == "The database has no current schema: run `ops-service migrate`.\n"
 
 
 def ops_command(folder: Path, url: str, module: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -162,7 +175,7 @@ def ops_command(folder: Path, url: str, module: str, *arguments: str) -> "subpro
     )
 
 
-REBUILD = "projections.rebuild_cli"
+REBUILD = "projections.rebuild_main"
 
 
 @pytest.mark.parametrize(
@@ -208,7 +221,7 @@ def test_what_only_reads_or_mends_makes_no_database(
 def test_what_postgresql_refuses_is_told(mistake: dict[str, Any], told: str, postgres_server: str) -> None:
     url = make_url(postgres_server).set(**mistake)
     refused = refusal_of(url.render_as_string(hide_password=False))
-    assert refused.startswith("OPS_DATABASE_URL")
+    assert "OPS_DATABASE_URL" in refused
     assert told in refused
     assert not any(secret in refused for secret in (str(url.password), "word@"))
 
@@ -248,10 +261,72 @@ def test_who_makes_a_sqlite_file_says_so_once(command: str, tmp_path: Path) -> N
 def test_a_schema_of_a_newer_version_is_told(database_url: str, tmp_path: Path) -> None:
     with opened(database_url) as database, database.write() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    done = ops_command(tmp_path, database_url, "ops_service", "migrate")
+    for command in (("ops_service", "migrate"), (REBUILD,), ("ops_service", "check")):
+        done = ops_command(tmp_path, database_url, *command)
+        assert done.returncode in (1, 2)
+        assert "of a newer version of Ops" in done.stdout + done.stderr
+        assert "9999" in done.stdout + done.stderr
+        assert "ops-service migrate" not in done.stdout + done.stderr
+
+
+def test_an_installation_without_migrations_is_told_as_that(
+    empty_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "_ROOT", tmp_path)
+    with pytest.raises(DatabaseMisconfigured) as raised:
+        migrate.upgrade(empty_database_url)
+    assert str(raised.value).startswith(f"the migrations in {tmp_path / 'migrations'} cannot be applied: ")
+    assert "newer" not in str(raised.value)
+
+
+def test_a_database_with_tables_of_somebody_else_is_left_alone(
+    empty_database_url: str, tmp_path: Path
+) -> None:
+    with opened(empty_database_url) as database, database.write() as connection:
+        connection.execute(text("CREATE TABLE users (login text)"))
+    done = ops_command(tmp_path, empty_database_url, "ops_service", "migrate")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert "is of a newer version of Ops" in done.stderr
-    assert "'9999'" in done.stderr
+    assert "has a table users that Ops has not made" in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_postgresql_database_that_cannot_hold_every_text_is_refused(
+    encoding: str, postgres_server: str
+) -> None:
+    url = make_url(postgres_server)
+    server = create_engine(url.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    name = f"in_{encoding.lower()}"
+    with server.connect() as connection:
+        made = f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0"
+        connection.execute(text(made))
+        try:
+            refused = refusal_of(url.set(database=name).render_as_string(hide_password=False))
+        finally:
+            connection.execute(text(f"DROP DATABASE {name}"))
+    server.dispose()
+    assert f"is encoded in {encoding}" in refused
+    assert "ENCODING 'UTF8'" in refused
+
+
+def test_a_schema_that_is_missing_on_postgresql_is_told(empty_postgresql_url: str) -> None:
+    url = make_url(empty_postgresql_url).update_query_dict({"options": "-csearch_path=nowhere"})
+    with pytest.raises(DatabaseMisconfigured, match="make that schema"):
+        migrate.upgrade(url.render_as_string(hide_password=False))
+
+
+def test_a_damaged_sqlite_file_is_told(sqlite_url: str, tmp_path: Path) -> None:
+    file = Path(make_url(sqlite_url).database or "")
+    with opened(sqlite_url) as database:
+        for number in range(300):
+            store(database, delivery("onboarding.started", f"s{number}"))
+    with file.open("r+b") as damaged:
+        damaged.seek(4096 * 20)
+        damaged.write(b"\xff" * 4096 * 30)
+    done = ops_command(tmp_path, sqlite_url, REBUILD, "--verify")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "malformed; the file is damaged: put a backup back" in done.stderr
+    with opened(sqlite_url) as database, pytest.raises(DatabaseUnavailable), database.read() as connection:
+        connection.execute(select(webhook_events)).all()
 
 
 @pytest.mark.parametrize("port", ["-1", "65536"])

@@ -4,10 +4,23 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    Select,
+    String,
+    Table,
+    delete,
+    func,
+    select,
+    update,
+)
 
 from projections import rebuild
 from projections.database import Database
+from projections.sessions import ReadModel
 from projections.tables import funnel_daily, onboard_sessions, tickets
 from projections.verify import session_differences, verify
 from tests.deliveries import delivery, session_row, session_rows, store
@@ -44,6 +57,24 @@ def test_a_missing_row_and_a_surplus_one_are_told_apart(database: Database) -> N
         ("ghost", "row", "a row", "no row"),
         ("s1", "row", "no row", "a row"),
     ]
+
+
+def test_a_read_model_may_have_keys_that_are_text(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(database, delivery("onboarding.started", "s1", domain="acme.pt"))
+    by_domain = Table(
+        "by_domain", MetaData(), Column("domain", String, primary_key=True), Column("sessions", Integer)
+    )
+
+    def totals(sessions: Table) -> Select[Any]:
+        return select(sessions.c.domain, func.count().label("sessions")).group_by(sessions.c.domain)
+
+    monkeypatch.setattr("projections.verify.READ_MODELS", [ReadModel(by_domain, totals, lambda *_: None)])
+    with database.write() as connection:
+        by_domain.create(connection)
+        connection.execute(by_domain.insert().values(domain="acme.pt", sessions=2))
+    assert differences(database) == [("by_domain acme.pt", "sessions")]
 
 
 def test_what_a_ticket_ought_to_be_is_said(database: Database) -> None:

@@ -235,12 +235,30 @@ def test_what_is_no_dead_letter_is_told(
     assert main(["dead-letter", "drop", "--all"]) == 0
 
 
+def test_a_retry_keeps_to_the_portals_limit(
+    spool: Path, receiver: Receiver, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _bury(spool, receiver)
+    lane = spool / "lanes" / "of-a-busy-portal"
+    lane.mkdir()
+    with (lane / "0000000001.seg").open("wb") as segment:
+        segment.truncate(300 * 1024 * 1024)  # a hole: it takes no room
+    assert main(["dead-letter", "retry", "--all"]) == 2
+    assert "the spool holds its limit of 268435456 bytes" in capsys.readouterr().err
+    monkeypatch.setenv("OPS_SPOOL_LIMIT_MB", "1024")
+    assert main(["dead-letter", "retry", "--all"]) == 0
+    assert capsys.readouterr().out == "Events that are sent again: 2.\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "complaint"),
     [
         (["status"], {"OPS_SPOOL_DIR": ""}, "OPS_SPOOL_DIR is not set"),
+        (["status"], {"OPS_SPOOL_DIR": " "}, "OPS_SPOOL_DIR is not set"),
+        (["--spool", "", "status"], {}, "--spool is not set"),
         (["status"], {"OPS_SPOOL_DIR": "/nowhere/at/all"}, "there is no spool folder"),
         (["flush"], {"OPS_WEBHOOK_SECRET": ""}, "OPS_WEBHOOK_SECRET is not set"),
+        (["dead-letter", "retry", "e1"], {"OPS_SPOOL_LIMIT_MB": "1 GB"}, "OPS_SPOOL_LIMIT_MB is not a whole"),
     ],
 )
 def test_a_wrong_set_up_is_one_clear_line(

@@ -118,8 +118,14 @@ def test_the_shell_makes_users_lists_and_disables_them(ops: RunningOps) -> None:
 
 def test_the_shell_brings_back_who_forgot_the_password(ops: RunningOps) -> None:
     add_user(ops, "ana", "admin")
+    add_user(ops, "eva", "admin")
     assert command(ops, "passwd", "ana", "--password", stdin="short\n").returncode == 2
     assert command(ops, "passwd", "ana", "--password", stdin="a quite new one\n").returncode == 0
+    assert command(ops, "disable", "ana").returncode == 0
+    refused = command(ops, "passwd", "ana")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "is disabled" in refused.stderr
+    assert command(ops, "enable", "ana").returncode == 0
     with browser(ops) as client:
         assert sign_in(client, "ana").status_code == 401
         assert sign_in(client, "ana", "a quite new one").status_code == 200
@@ -132,6 +138,18 @@ def test_the_shell_says_what_is_wrong(ops: RunningOps) -> None:
         assert "Traceback" not in answer.stderr
     long = command(ops, "create", "ana", "--password", stdin=f"{'x' * 257}\n")
     assert (long.returncode, "12 to 256 characters" in long.stderr) == (2, True)
+
+
+def test_the_shell_refuses_a_password_made_of_the_name_as_a_link_does(ops: RunningOps) -> None:
+    refusal = "the password must not be made of the name"
+    new = command(ops, "create", "Administrator", "--password", stdin="administrator1\n")
+    assert (new.returncode, refusal in new.stderr) == (2, True)
+    assert "administrator" not in command(ops, "list").stdout
+    add_user(ops, "administrator", "viewer")
+    known = command(ops, "passwd", "Administrator", "--password", stdin="The-Administrator\n")
+    assert (known.returncode, refusal in known.stderr) == (2, True)
+    with browser(ops) as client:
+        assert sign_in(client, "administrator").status_code == 200
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 65], ids=["empty", "blank", "two lines", "long"])

@@ -51,7 +51,7 @@ def test_the_cookie_is_out_of_reach(ops: RunningOps) -> None:
 
 
 def test_over_https_the_cookie_is_secure_and_of_this_host(database_url: str) -> None:
-    forwarded = {"x-forwarded-proto": "https", "x-forwarded-for": "10.0.0.7"}
+    forwarded = {"x-forwarded-proto": "HTTPS, http", "x-forwarded-for": "10.0.0.7"}
     with running_ops(database_url, trusted_proxies="127.0.0.1") as ops, browser(ops) as client:
         add_user(ops, "ana", "viewer")
         body = {"name": "ana", "password": PASSWORD}

@@ -21,9 +21,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import patch
 
 import brotli
 import httpx
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.servers.process import ServerUnavailable
 
@@ -40,6 +42,18 @@ FONT_SETTINGS = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig><dir>{folder}/fonts</dir><cachedir>{folder}/fonts-cache</cachedir></fontconfig>
 """
+
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
+]
 
 
 @dataclass(frozen=True)
@@ -84,7 +98,20 @@ def provide() -> Chromium:
     )
 
 
-def driver_environment() -> dict[str, str]:
+@contextmanager
+def launched(chromium: Chromium) -> Iterator[Browser]:
+    """The browser, headless and reaching loopback only, until the block ends."""
+    with patch.dict(os.environ, _driver_environment()), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium.executable,
+            env={**os.environ, **chromium.environment},
+            args=ARGUMENTS,
+        )
+        yield browser
+        browser.close()
+
+
+def _driver_environment() -> dict[str, str]:
     """What Playwright's driver needs: its own node wants libatomic, which bare systems lack."""
     package = importlib.util.find_spec("playwright")
     node = Path(package.origin).parent / "driver" / "node" if package and package.origin else Path("node")

@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -82,6 +83,27 @@ def test_any_other_answer_is_tried_again(stepped: SteppedPortal, receiver: Recei
     ids = stepped.emit("s1")
     stepped.run(1)
     assert ids_of(receiver.accepted) == ids
+
+
+@pytest.mark.parametrize(
+    ("location", "address"),
+    [
+        ("https://ops.example/api/v1/webhooks/onboard/batch", "https://ops.example/api/v1/webhooks/onboard"),
+        ("/login", "http://127.0.0.1:{port}/login"),
+        ("https://ops.example/" + "x" * 300, "https://ops.example/" + "x" * 180),
+    ],
+)
+def test_a_redirect_is_not_followed_but_told(
+    stepped: SteppedPortal, receiver: Receiver, location: str, address: str
+) -> None:
+    receiver.judge = lambda _: Answer(301, {"location": location}, b"")
+    stepped.emit("s1")
+    stepped.drain()
+    assert receiver.accepted == []
+    address = address.format(port=urlsplit(receiver.url).port)
+    assert stepped.state.reason == (
+        f"HTTP 301: redirected, set OPS_WEBHOOK_URL to {address} if that is Ops' address"
+    )
 
 
 def test_an_answer_without_end_is_cut_off(

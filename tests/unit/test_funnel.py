@@ -1,6 +1,7 @@
 """The funnel's arithmetic, by hand."""
 
 import statistics
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -31,7 +32,7 @@ def test_an_empty_window_is_all_zero_and_divides_by_nothing() -> None:
     assert counted.stages == dict.fromkeys([*STAGES, "failed"], 0)
     assert (counted.total, counted.active_total) == (0, 0)
     first = Step("started", 0, None, None, 0, 0, 0, None, None)
-    assert counted.steps == [first._replace(stage=stage) for stage in STAGES]
+    assert counted.steps == [replace(first, stage=stage) for stage in STAGES]
 
 
 def test_each_session_stands_in_one_stage_and_reached_those_before() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -135,6 +136,9 @@ def test_emit_takes_its_own_id_time_and_type(hooks: OnboardHooks, receiver: Rece
         lambda hooks: hooks.emit("a.b", "s1", occurred_at=7),
         lambda hooks: hooks.domain_validated("s1", data=["no", "mapping"]),
         lambda hooks: hooks.dns_applied("s1", applied=42),
+        lambda hooks: hooks.dns_applied("s1", applied="MX"),
+        lambda hooks: hooks.dns_applied("s1", applied=b"MX"),
+        lambda hooks: hooks.dns_applied("s1", applied={"MX": "mx.acme.pt"}),
         lambda hooks: hooks.started(None),
     ],
 )
@@ -262,6 +266,36 @@ def test_a_spool_found_full_is_delivered_from(receiver: Receiver, tmp_path: Path
     hooks.close()
 
 
+def test_a_spool_removed_under_the_portal_stops_nothing_that_is_emitted_since(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    hooks = [_hooks(receiver.url, tmp_path / "spool") for _ in range(2)]
+    for number, one in enumerate(hooks):
+        one.emit("before", f"s{number}")
+        assert one.flush()
+    # A session is parked, so that there is a lane of every kind.
+    receiver.judge = lambda events: (
+        Answer(500) if any(event["session_id"] == "s2" for event in events) else None
+    )
+    hooks[0].emit("parked", "s2")
+    _wait_for_a_parked_session(tmp_path / "spool")
+    # Renamed first: what the delivery writes meanwhile would keep its folder from being removed.
+    shutil.rmtree((tmp_path / "spool").rename(tmp_path / "gone"))
+    kept = [one.emit("after", "s3") for one in hooks for _ in range(3)]
+    assert [event["event_id"] for event in receiver.wait_for("s3", 6, seconds=10)] == kept
+    assert all(one.flush() for one in hooks)
+    for one in hooks:
+        one.close()
+    assert len(receiver.of("s3")) == 6
+
+
+def _wait_for_a_parked_session(folder: Path) -> None:
+    deadline = time.monotonic() + 10
+    while not list(folder.glob("parked/*/*.seg")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_close_takes_about_its_timeout_when_ops_hangs(receiver: Receiver, tmp_path: Path) -> None:
     receiver.hold.clear()
     hooks = _hooks(receiver.url, tmp_path, timeout=60)
@@ -382,6 +416,9 @@ def test_from_env_completes_a_bare_address(receiver: Receiver, tmp_path: Path) -
         ({"OPS_WEBHOOK_URL": ""}, "OPS_WEBHOOK_URL is not set"),
         ({"OPS_WEBHOOK_URL": "vm122:8080"}, "OPS_WEBHOOK_URL is not an http"),
         ({"OPS_WEBHOOK_URL": "http://[::1"}, "OPS_WEBHOOK_URL is not an http"),
+        ({"OPS_WEBHOOK_URL": "http://x/?token=c2VjcmV0"}, "OPS_WEBHOOK_URL has a query or a fragment"),
+        ({"OPS_WEBHOOK_URL": "http://x/hook?"}, "OPS_WEBHOOK_URL has a query or a fragment"),
+        ({"OPS_WEBHOOK_URL": "http://x#ops"}, "OPS_WEBHOOK_URL has a query or a fragment"),
         ({"OPS_WEBHOOK_SECRET": ""}, "OPS_WEBHOOK_SECRET is not set"),
         ({"OPS_WEBHOOK_SECRET": "whsec_c2VjcmV0"}, "OPS_WEBHOOK_SECRET is wrong"),
         ({"OPS_SPOOL_DIR": ""}, "OPS_SPOOL_DIR is not set"),

@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from ops_service.ingress.networks import caller_address, is_allowed
+from ops_service.networks import caller_address, is_within
 from ops_service.settings import PRIVATE_NETWORKS
 
 PROXIES = [ip_network("10.0.0.0/24"), ip_network("2001:db8::/64")]
@@ -35,7 +35,11 @@ def test_without_trusted_proxies_the_header_counts_for_nothing() -> None:
         ("::ffff:10.0.0.1", ["::ffff:203.0.113.9"], "203.0.113.9"),
         ("10.0.0.1", ["127.0.0.1, nonsense"], None),
         ("10.0.0.1", ["127.0.0.1, "], None),
-        ("10.0.0.1", ["127.0.0.1, 203.0.113.9:80"], None),
+        ("10.0.0.1", ["127.0.0.1, 203.0.113.9:80"], "203.0.113.9"),
+        ("10.0.0.1", ["127.0.0.1, [2001:db8:1::7]:80"], "2001:db8:1::7"),
+        ("10.0.0.1", ["127.0.0.1, [2001:db8:1::7]"], "2001:db8:1::7"),
+        ("10.0.0.1", ["127.0.0.1, 203.0.113.9:"], None),
+        ("10.0.0.1", ["127.0.0.1, [203.0.113.9:80"], None),
         ("10.0.0.1", ["127.0.0.1, \xff"], None),
         ("", ["127.0.0.1"], None),
         ("testclient", ["127.0.0.1"], None),
@@ -70,8 +74,8 @@ def test_hops_are_read_from_the_right_up_to_the_first_stranger(
     ],
 )
 def test_by_default_only_this_machine_and_private_networks_may_call(address: str, allowed: bool) -> None:
-    assert is_allowed(caller_address(address, [], []), PRIVATE) is allowed
+    assert is_within(caller_address(address, [], []), PRIVATE) is allowed
 
 
 def test_an_unknown_address_is_never_allowed() -> None:
-    assert not is_allowed(None, [ip_network("0.0.0.0/0"), ip_network("::/0")])
+    assert not is_within(None, [ip_network("0.0.0.0/0"), ip_network("::/0")])

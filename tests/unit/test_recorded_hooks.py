@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 from fastapi.testclient import TestClient
 
-from portal_hooks import OnboardHooks, contract
+from portal_hooks import OnboardHooks, OnboardMoments, contract
 from portal_hooks.reference_portal import create_app
 from portal_hooks.testing import RecordedHooks
 
@@ -57,11 +58,22 @@ def test_a_wrong_call_shows_in_problems_and_does_not_raise() -> None:
 
 def test_the_recorder_has_every_method_of_the_real_hooks() -> None:
     for name, method in inspect.getmembers(OnboardHooks, inspect.isfunction):
-        if not name.startswith("_") and name != "relay_from":
+        if not name.startswith("_"):
             recorded = getattr(RecordedHooks, name)
             assert list(inspect.signature(recorded).parameters) == list(
                 inspect.signature(method).parameters
             ), name
+            assert hasattr(OnboardMoments, name), f"{name} is missing from what portals annotate with"
+
+
+def test_a_portal_with_an_outbox_is_recorded_without_its_database() -> None:
+    hooks: OnboardMoments = RecordedHooks()
+    opened: list[sqlite3.Connection] = []
+    hooks.relay_from(lambda: opened.append(sqlite3.connect(":memory:")))
+    event_id = hooks.emit_in(None, "account.created", "s1")
+    assert isinstance(hooks, RecordedHooks)
+    assert [event["event_id"] for event in hooks.events] == [event_id]
+    assert opened == []
 
 
 def test_nothing_but_httpx_is_needed_beside_the_standard_library() -> None:

@@ -66,6 +66,39 @@ def test_env_file_and_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("OPS_HOST=::1\n\n# the port\nOPS_PORT 9001 Zx9\n", 4),
+        ("\n\n  OPS_PORT: 9001 Zx9\nOPS_HOST=::1\n", 3),
+        ("OPS_HOST=::1\nOPS_PORT\n", 2),
+        ('OPS_HOST=::1\r\nOPS_WEBHOOK_SECRETS="portal=Zx9', 2),
+    ],
+)
+def test_a_line_of_the_env_file_that_cannot_be_read_is_named(tmp_path: Path, text: str, line: int) -> None:
+    (tmp_path / ".env").write_text(text)
+    with pytest.raises(BadSettings) as refused:
+        load()
+    assert str(refused.value) == f"{tmp_path / '.env'}, line {line}, cannot be read; write it as NAME=value"
+
+
+def test_every_spelling_of_a_sound_env_file_is_read(tmp_path: Path) -> None:
+    text = "\ufeff# the desk\n\nexport OPS_HOST='::1'  # here\nOPS_TRUSTED_PROXIES=\nOPS_PORT = \"9001\"\r\n"
+    (tmp_path / ".env").write_text(text)
+    settings = load()
+    assert (settings.host, settings.port, settings.trusted_proxies) == ("::1", 9001, ())
+
+
+def test_an_env_file_that_is_none_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".env").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(BadSettings, match=r"\.env cannot be read: .*No such file"):
+        load()
+    (tmp_path / ".env").unlink()
+    (tmp_path / ".env").mkdir()
+    with pytest.raises(BadSettings, match=r"\.env cannot be read: .*Is a directory"):
+        load()
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("PORT", "eighty"),

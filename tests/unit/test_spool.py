@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import signal
 import struct
 import threading
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from portal_hooks.backlog import Backlog
 from portal_hooks.dead_letters import DeadLetters
+from portal_hooks.file_lock import FileLock
 from portal_hooks.frames import CHUNK_BYTES, Record, encode_frame, scan_frames
 from portal_hooks.lanes import Lane, Progress
 from portal_hooks.spool import LANES, Spool, SpoolFull, segment_numbers, segment_path, used_bytes
@@ -116,6 +118,38 @@ def test_every_append_is_in_the_file_before_it_returns(tmp_path: Path) -> None:
     for number in range(3):
         spool.append(f"e{number}", "s1", _body(number))
         assert _ids(_lane(spool)) == [f"e{n}" for n in range(number + 1)]
+
+
+def test_a_spool_removed_under_its_writer_is_made_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "spool"
+    spool = Spool(folder)
+    _fill(spool, range(2))
+    shutil.rmtree(folder)
+    _fill(spool, range(2, 5))
+    assert _ids(_lane(spool)) == ["e2", "e3", "e4"]
+    assert len(caplog.records) == 1
+
+
+def test_a_lane_removed_before_its_first_segment_is_made_anew(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, segment_bytes=0)
+    spool._open()
+    shutil.rmtree(tmp_path / LANES)
+    _fill(spool, range(1))
+    assert _ids(_lane(spool)) == ["e0"]
+
+
+def test_the_lock_of_a_removed_file_is_none(tmp_path: Path) -> None:
+    first, second = FileLock(tmp_path / "lock"), FileLock(tmp_path / "lock")
+    assert first.acquire()
+    assert not second.acquire()
+    (tmp_path / "lock").unlink()
+    assert second.acquire()
+    assert not first.acquire()
+    second.release()
+    assert first.acquire()
+    first.release()
 
 
 def test_segments_are_rotated_and_removed_when_delivered(tmp_path: Path) -> None:

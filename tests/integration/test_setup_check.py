@@ -1,0 +1,93 @@
+"""`ops-service check`: what it finds wrong with the settings, the people and the disk."""
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from ops_service import setup_check
+from ops_service.auth import users
+from ops_service.auth.principals import SERVER
+from ops_service.setup_check import findings
+from ops_service.shell_database import prepare
+from portal_hooks.instants import now_instant
+from tests.faults.stored_events import opened
+from tests.people import hash_of_password
+from tests.running_ops import settings_for
+
+KEY, OTHER = b"a" * 32, b"b" * 32
+
+
+def invite(url: str, name: str) -> None:
+    """An operator who has no password yet."""
+    with opened(url) as database, database.write() as connection:
+        users.create(connection, name, "admin", SERVER, now_instant())
+
+
+def choose_password(url: str, name: str) -> None:
+    """The operator has opened the link."""
+    with opened(url) as database, database.write() as connection:
+        user = users.named(connection, name)
+        assert user is not None
+        users.set_password(connection, user, hash_of_password())
+
+
+@pytest.fixture
+def usable_url(sqlite_url: str) -> str:
+    """A database in which somebody can sign in."""
+    prepare(settings_for(sqlite_url))
+    invite(sqlite_url, "ana")
+    choose_password(sqlite_url, "ana")
+    return sqlite_url
+
+
+def test_a_sound_setup_has_no_finding(usable_url: str) -> None:
+    settings = settings_for(usable_url, webhook_secrets=(("vm112", KEY), ("vm112", OTHER)))
+    assert findings(settings) == []
+
+
+@pytest.mark.parametrize(
+    ("secrets", "told"),
+    [
+        ([("vm112", KEY), ("vm112", OTHER), ("vm112", KEY)], ["the same secret for vm112 twice"]),
+        (
+            [("vm112", KEY), ("second", KEY)],
+            ["one secret for vm112 and second", "what second sends counts as vm112's"],
+        ),
+    ],
+)
+def test_a_secret_that_is_there_twice_is_told_and_not_shown(
+    secrets: list[tuple[str, bytes]], told: list[str], usable_url: str
+) -> None:
+    [found] = findings(settings_for(usable_url, webhook_secrets=tuple(secrets)))
+    assert found.startswith("OPS_WEBHOOK_SECRETS has ")
+    assert all(text in found for text in told)
+    assert base64.b64encode(KEY).decode() not in found
+    assert "aaaa" not in found
+
+
+def test_no_allowed_network_is_told(usable_url: str) -> None:
+    [found] = findings(settings_for(usable_url, allowed_networks=()))
+    assert found.startswith("OPS_ALLOWED_NETWORKS is empty: every delivery is refused.")
+
+
+def test_little_space_on_the_disk_of_the_file_is_told(
+    usable_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(setup_check, "SPARE_BYTES", 2**62)
+    [found] = findings(settings_for(usable_url))
+    assert found.startswith(f"The disk of {tmp_path / 'ops.db'} has ")
+
+
+def test_who_has_not_opened_the_link_is_named(database_url: str) -> None:
+    settings = settings_for(database_url)
+    prepare(settings)
+    assert findings(settings) == [
+        "Nobody can sign in: run `ops-service user create NAME --role admin` and open its link."
+    ]
+    invite(database_url, "ana")
+    assert findings(settings) == [
+        "Nobody can sign in yet: ana has not opened the link; `ops-service user passwd ana` prints a new one."
+    ]
+    choose_password(database_url, "ana")
+    assert findings(settings) == []
