@@ -144,7 +144,7 @@ function failures({ failures: reasons, stages, scope }) {
   return [
     h("p", { class: "total" }, h("a", { href: sessionsIn(scope, { state: "failed" }) },
       t("failures.all", { n: number(stages.failed) }))),
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("failures.title") },
+    h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": t("failures.title") },
       h("ul", { class: "reasons" }, reasons.map((each) => reason(scope, each)))),
   ];
 }
