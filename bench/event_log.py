@@ -47,21 +47,21 @@ def history(events: int) -> Iterator[Moment]:
 
 def fill(url: str, events: Iterable[Moment]) -> None:
     """Migrate the empty database and put these events in its log, without sessions yet."""
-    upgrade(url)
-    database = Database(url)
     remaining = iter(events)
     _require_true_rows()
-    while rows := list(map(row, islice(remaining, _CHUNK))):
-        with database.write() as connection:
-            run_many(connection, _INSERT, rows)
-    database.dispose()
+    with Database(url) as database:
+        upgrade(database)
+        while rows := list(map(row, islice(remaining, _CHUNK))):
+            with database.write() as connection:
+                run_many(connection, _INSERT, rows)
 
 
 def cached(folder: Path, name: str, events: Callable[[], Iterable[Moment]]) -> str:
     """The URL of the database `name` in `folder`, made when it is not there yet; its schema is today's."""
     path = folder / f"{name}.sqlite3"
     if path.exists():
-        upgrade(f"sqlite:///{path}")
+        with Database(f"sqlite:///{path}") as database:
+            upgrade(database)
         return f"sqlite:///{path}"
     unfinished = folder / f"{name}.unfinished.sqlite3"
     fill(f"sqlite:///{unfinished}", events())

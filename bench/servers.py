@@ -71,7 +71,7 @@ def peer(name: str) -> list[str]:
 def serving(database: Database, command: list[str]) -> Iterator[Contestant]:
     """The contestant, migrated and listening."""
     url = database.url.render_as_string()
-    upgrade(url)
+    upgrade(database)
     port = free_port()
     folder = Path(database.url.database or "").parent
     with running(

@@ -13,8 +13,8 @@ from ops_service import dev, server, setup_check
 from ops_service.auth import token_cli, user_cli
 from ops_service.auth.refusals import Refused
 from ops_service.settings import load
-from ops_service.shell_database import prepare
-from projections.database import DatabaseMisconfigured, DatabaseUnavailable
+from ops_service.shell_database import prepare, writing
+from projections.database import Database, DatabaseMisconfigured, DatabaseUnavailable
 from projections.settings import BadSettings
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -34,7 +34,8 @@ def serve(
     """Run the service."""
     settings = load()
     if migrate_first:
-        prepare(settings)
+        with Database(settings.database_url) as database:
+            prepare(database)
     else:
         for finding in setup_check.findings(settings):
             print(finding, file=sys.stderr)
@@ -55,7 +56,8 @@ def serve(
 @app.command()
 def migrate() -> None:
     """Bring the database's schema up to date."""
-    prepare(load())
+    with writing():
+        pass
     print("The schema is up to date.")
 
 

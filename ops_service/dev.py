@@ -16,10 +16,9 @@ from sqlalchemy.engine import make_url
 
 from ops_service.auth import links, tokens, users
 from ops_service.settings import load
+from ops_service.shell_database import writing
 from portal_hooks.instants import now_instant
 from portal_hooks.signing import generate_secret
-from projections.database import Database
-from projections.migrate import upgrade
 from projections.settings import BadSettings
 
 DEV_ENV: Final = Path("var/dev.env")
@@ -83,7 +82,7 @@ def _environment() -> dict[str, str]:
     ops = f"http://127.0.0.1:{environment['OPS_PORT']}"
     environment.setdefault("OPS_WEBHOOK_URL", f"{ops}/api/v1/webhooks/onboard")
     environment.setdefault("OPS_DESK_URL", ops)
-    environment["OPS_TOKEN"] = _token(settings.database_url, kept.get("OPS_TOKEN", ""))
+    environment["OPS_TOKEN"] = _token(kept.get("OPS_TOKEN", ""))
     DEV_ENV.parent.mkdir(exist_ok=True)
     DEV_ENV.touch(mode=0o600)
     DEV_ENV.write_text(f"OPS_WEBHOOK_SECRET={secret}\nOPS_TOKEN={environment['OPS_TOKEN']}\n")
@@ -108,11 +107,9 @@ def _read_dev_env() -> dict[str, str]:
     return {name: value for name, separator, value in pairs if separator}
 
 
-def _token(database_url: str, kept: str) -> str:
+def _token(kept: str) -> str:
     """The kept token while the database knows it, else a new one."""
-    upgrade(database_url)
-    database = Database(database_url)
-    with database.write() as connection:
+    with writing() as (connection, _settings):
         if kept and tokens.principal_of(connection, kept):
             return kept
         return tokens.create(connection, f"make-run-{os.urandom(3).hex()}", "admin")
@@ -150,15 +147,11 @@ async def _is_up(address: str, ends: list[asyncio.Task[Any]]) -> bool:
 
 def _desk_line(ops: str) -> str:
     """A link that makes the first operator; later, who can sign in."""
-    database = Database(load().database_url)
-    try:
-        with database.write() as connection:
-            if links.first_operator_is_missing(connection):
-                link = links.address_of(ops, links.create(connection, None, now_instant()))
-                return f"{link}\n           (opens once, within 24 hours: choose your name and password)"
-            names = [row.name for row in users.list_all(connection) if row.password_hash]
-    finally:
-        database.dispose()
+    with writing() as (connection, _settings):
+        if links.first_operator_is_missing(connection):
+            link = links.address_of(ops, links.create(connection, None, now_instant()))
+            return f"{link}\n           (opens once, within 24 hours: choose your name and password)"
+        names = [row.name for row in users.list_all(connection) if row.password_hash]
     forgotten = f"{_given()}.venv/bin/ops-service user passwd {names[0]}"
     return f"{ops}   (sign in as {' or '.join(names[:3])}; password forgotten: {forgotten})"
 

@@ -1,4 +1,4 @@
-"""An ES module and all it imports as one script, as a browser would run them: one answer instead of fifty.
+"""An ES module and all it imports as one script, as a browser would run them: one answer instead of sixty.
 
 What the modules declare stands side by side: so no two may use the same name. It reads only what our own
 sources are written in, each at the beginning of a line: `import { a, b } from "./file.js";` and `export` in

@@ -23,9 +23,8 @@ SPARE_BYTES: Final = 200 * 1024 * 1024
 def findings(settings: Settings) -> list[str]:
     """Everything found wrong; empty when all is well. Raises DatabaseMisconfigured."""
     found = [*_settings_findings(settings)]
-    database = Database(settings.database_url, must_exist=True)
     try:
-        with database.read() as connection:
+        with Database(settings.database_url, must_exist=True) as database, database.read() as connection:
             found += _database_findings(connection)
         if database.is_sqlite:
             found += _disk_findings(Path(database.url.database or "").absolute())
@@ -33,8 +32,6 @@ def findings(settings: Settings) -> list[str]:
         raise
     except DatabaseUnavailable as error:
         found.append(f"The database cannot be used: {error}. See OPS_DATABASE_URL.")
-    finally:
-        database.dispose()
     return found
 
 
@@ -79,7 +76,8 @@ def _database_findings(connection: Connection) -> Iterator[str]:
         yield "The sessions were built by older logic: run `ops-rebuild-projections`."
     quarantined = connection.execute(select(func.count()).select_from(quarantined_events)).scalar_one()
     if quarantined:
-        yield f"Quarantined events: {quarantined}. Mend the fold, then run `ops-rebuild-projections`."
+        retry = "ops-rebuild-projections --retry-quarantined"
+        yield f"Quarantined events: {quarantined}. Mend the fold, then run `{retry}`."
     if first_operator_is_missing(connection):
         yield from _operator_findings([row.name for row in users.list_all(connection) if not row.disabled_at])
 

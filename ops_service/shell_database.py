@@ -12,25 +12,20 @@ from projections.database import Database
 from projections.migrate import upgrade
 
 
-def prepare(settings: Settings) -> None:
+def prepare(database: Database) -> None:
     """Migrate, and note by which logic the (first) rows will be built."""
-    upgrade(settings.database_url)
-    database = Database(settings.database_url)
+    upgrade(database)
     with database.write() as connection:
         fingerprint.claim(connection)
         if fingerprint.freshness(connection) == "stale":
             print("The sessions were built by older logic: run ops-rebuild-projections.", file=sys.stderr)
-    database.dispose()
 
 
 @contextmanager
 def writing() -> Iterator[tuple[Connection, Settings]]:
     """A write transaction on the prepared database, and the settings that name it."""
     settings = load()
-    prepare(settings)
-    database = Database(settings.database_url)
-    try:
+    with Database(settings.database_url) as database:
+        prepare(database)
         with database.write() as connection:
             yield connection, settings
-    finally:
-        database.dispose()

@@ -11,12 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, Final, ParamSpec
 
 from portal_hooks import contract
 from portal_hooks.event_encoding import EncodedEvent, encode_event
 from portal_hooks.log_once import LogOnce
 from portal_hooks.once import FirstVisits, started_event_id
+
+MAX_REASON: Final = 4_000
 
 _Parameters = ParamSpec("_Parameters")
 _Moment = Callable[Concatenate["OnboardMoments", _Parameters], str | None]
@@ -212,13 +214,16 @@ class OnboardMoments(ABC):
         *,
         step: str,
         code: str,
-        reason: str,
+        reason: object,
         domain: str | None = None,
         data: Mapping[str, Any] | None = None,
         durable: bool = False,
     ) -> str | None:
-        """The wizard stopped: at which step, a code for counting, a reason for people."""
-        fields = _fields(data, step=step, code=code, reason=reason)
+        """The wizard stopped: at which step, a code for counting, a reason for people.
+
+        The reason may be anything, such as the exception; its first MAX_REASON characters are sent.
+        """
+        fields = _fields(data, step=step, code=code, reason=_sendable(reason))
         return self._emit(contract.FAILED, session_id, domain, fields, durable)
 
     @never_raises
@@ -272,6 +277,12 @@ class OnboardMoments(ABC):
         cause = getattr(error, "orig", None) or error
         kind, text = type(cause).__name__, str(cause).partition("\n")[0]
         self._log.warn(f"{moment}: {kind}", "%s emitted nothing: %s: %s", moment, kind, text)
+
+
+def _sendable(reason: object) -> str:
+    """The event that matters most must not fail for its text: nothing here is refused by the contract."""
+    text = str(reason)[:MAX_REASON].replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return text.encode("utf-8", "replace").decode()
 
 
 def _fields(data: Mapping[str, Any] | None, **named: Any) -> dict[str, Any]:

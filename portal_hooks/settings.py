@@ -90,7 +90,11 @@ def _key(text: str) -> bytes:
 
 
 def _writable_folder(text: str) -> Path:
-    folder = Path(text)
+    if text.startswith("~"):
+        raise ConfigurationError(
+            "OPS_SPOOL_DIR begins with ~, which only a shell understands; write the whole path"
+        )
+    folder = Path(text).absolute()  # once: a portal may change its working directory
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -33,10 +33,11 @@ PROGRESS: Final = "progress"
 PROGRESS_BYTES: Final = 1024
 SEGMENT_SUFFIX: Final = ".seg"
 SEGMENT_BYTES: Final = 4 * 1024 * 1024
-LIMIT_BYTES: Final = 256 * 1024 * 1024
-"""Unless OPS_SPOOL_LIMIT_MB says otherwise."""
+LIMIT_BYTES: Final = 256 * 1024 * 1024  # unless OPS_SPOOL_LIMIT_MB says otherwise
 SYNC_SECONDS: Final = 1.0
 _ROOM_SECONDS: Final = 1.0
+_LOOK_MICROSECONDS: Final = 10_000
+"""Looking costs a third of an append: a busy portal looks this often whether its lane is there still."""
 _logger = logging.getLogger(__name__)
 
 
@@ -83,7 +84,7 @@ class LaneWriter:
         self._is_dirty = True
 
     def is_removed(self) -> bool:
-        """Somebody deleted the lane: what was appended from now on would vanish with the last descriptor."""
+        """Somebody deleted the lane: what is appended now would vanish with the descriptor."""
         return os.fstat(self._file).st_nlink == 0 if self._file >= 0 else not self._folder.exists()
 
     def take_unsynced(self, *, even_if_clean: bool = False) -> list[int]:
@@ -145,6 +146,8 @@ class Spool:
     """How many events this process has kept."""
     _lane: _Lane | None
     _last_emitted_at: int
+    _looked_at: int
+    _room: int
 
     def __init__(
         self,
@@ -167,12 +170,10 @@ class Spool:
         """
         with self._lock:
             lane = self._lane or self._open()
-            if lane.writer.is_removed():
-                _logger.error("%s was removed with all that waited in it; begun anew", lane.folder)
-                with NO_FORK:
-                    self._let_go(lane)
-                lane = self._open()
             emitted_at = max(int(self._clock() * 1_000_000), self._last_emitted_at + 1)
+            if emitted_at >= self._looked_at + _LOOK_MICROSECONDS:
+                lane = self._present(lane)
+                self._looked_at = emitted_at
             frame = encode_frame(Record(emitted_at, event_id, session_id, body))
             if self._room < len(frame):
                 self._require_room(len(frame))
@@ -202,28 +203,33 @@ class Spool:
     def close(self) -> None:
         """Give up the lane: others may deliver the rest and remove it. Appending again begins a new one."""
         with self._lock, NO_FORK:
-            if self._lane is not None:
-                self._let_go(self._lane)
+            self._let_go()
 
     def after_fork(self) -> None:
         """In a forked child: let go of the parent's lane, whose lock would otherwise outlive the parent."""
-        lane = self._lane
+        self._let_go()
         self._reset()
-        if lane is not None:
-            self._let_go(lane)
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
         self._lane = None
-        self._last_emitted_at = 0
-        self._room = 0
+        self._last_emitted_at = self._looked_at = self._room = self.appended = 0
         self._measured_at = -_ROOM_SECONDS
-        self.appended = 0
 
-    def _let_go(self, lane: _Lane) -> None:
-        self._lane = None
-        lane.writer.close()
-        os.close(lane.lock_file)
+    def _present(self, lane: _Lane) -> _Lane:
+        """The lane, or a new one where somebody has deleted it."""
+        if not lane.writer.is_removed():
+            return lane
+        _logger.error("%s was removed with all that waited in it; begun anew", lane.folder)
+        with NO_FORK:
+            self._let_go()
+        return self._open()
+
+    def _let_go(self) -> None:
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            lane.writer.close()
+            os.close(lane.lock_file)
 
     def _open(self) -> _Lane:
         with NO_FORK:
@@ -254,15 +260,12 @@ def segment_numbers(folder: Path) -> list[int]:
 def used_bytes(folder: Path) -> int:
     """The bytes of all segments below `folder`."""
     # Lanes come and go meanwhile: a walk passes over what is gone, a glob would raise.
-    files = (Path(lane) / name for lane, _, names in os.walk(folder) for name in names)
-    return sum(_size(file) for file in files if file.suffix == SEGMENT_SUFFIX)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
+    used = 0
+    for lane, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                used += Path(lane, name).stat().st_size if name.endswith(SEGMENT_SUFFIX) else 0
+    return used
 
 
 def _make_lane(lanes: Path) -> tuple[Path, int]:

@@ -127,6 +127,12 @@ class Database:
                 raise AlreadyRunning(f"another {task} is running on this database; wait for it to end")
             yield
 
+    def __enter__(self) -> "Database":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.dispose()
+
     def dispose(self) -> None:
         """Close all connections."""
         self._writer.dispose()

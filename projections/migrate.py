@@ -12,26 +12,22 @@ from projections.tables import metadata
 _ROOT = Path(__file__).resolve().parent.parent
 
 
-def upgrade(url: str) -> None:
+def upgrade(database: Database) -> None:
     """Apply all missing migrations, and say so when that makes a new SQLite file.
 
     Raises DatabaseUnavailable or DatabaseMisconfigured.
     """
-    database = Database(url)
     file = Path(database.url.database or "").absolute() if database.is_sqlite else None
     is_new = file is not None and not file.exists()
-    try:
-        # One write transaction: two services starting at once migrate one after the other.
-        with database.write() as connection:
-            if is_newer(connection):
-                raise DatabaseMisconfigured(f"the database has {fault(connection)}")
-            if not is_current(connection):
-                _require_no_foreign_table(connection)
-                _apply(connection)
-        if is_new:
-            print(f"Made a new database: {file}", file=sys.stderr)
-    finally:
-        database.dispose()
+    # One write transaction: two services starting at once migrate one after the other.
+    with database.write() as connection:
+        if is_newer(connection):
+            raise DatabaseMisconfigured(f"the database has {fault(connection)}")
+        if not is_current(connection):
+            _require_no_foreign_table(connection)
+            _apply(connection)
+    if is_new:
+        print(f"Made a new database: {file}", file=sys.stderr)
 
 
 def _require_no_foreign_table(connection: Connection) -> None:

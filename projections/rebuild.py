@@ -77,7 +77,8 @@ class _Fold:
     def set_aside(self, failures: Mapping[str, list[Failure]]) -> None:
         """Take note of what raised, by session."""
         if failures and not self.keep_going:
-            raise RebuildFailed(quarantine.describe(next(iter(failures.values()))[0]))
+            raised = quarantine.describe(next(iter(failures.values()))[0])
+            raise RebuildFailed(f"{raised}; mend the fold, or let --keep-going quarantine such events")
         self.failures.update(failures)
 
 

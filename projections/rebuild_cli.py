@@ -208,14 +208,11 @@ def _named(stages: dict[str | None, int]) -> dict[str, int]:
 
 @contextmanager
 def _existing_database() -> Iterator[Database]:
-    database = Database(read(DatabaseSettings).database_url, must_exist=True)
-    try:
+    with Database(read(DatabaseSettings).database_url, must_exist=True) as database:
         with database.read() as connection:
             if wrong := fault(connection):
                 raise DatabaseMisconfigured(f"the database has {wrong}")
         yield database
-    finally:
-        database.dispose()
 
 
 def _give_up(text: str, code: int) -> None:

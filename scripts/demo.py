@@ -135,7 +135,8 @@ async def run(scratch: str) -> int:
     """Fill a database in the folder, then serve it until Ctrl-C. Returns an exit code."""
     url = f"sqlite:///{scratch}/ops.db"
     os.environ |= {"OPS_DATABASE_URL": url, "OPS_SPOOL_DIR": f"{scratch}/spool"}
-    prepare(Settings(_env_file=None, database_url=url))
+    with Database(url) as database:
+        prepare(database)
     print("Three days of traffic are going through the ingress …", flush=True)
     started = time.monotonic()
     await fill(url)

@@ -18,11 +18,12 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from ops_service.shell_database import prepare
+from projections.database import Database
 from scripts.demo import fill
 from tests.e2e.conftest import OPERATOR, enter
 from tests.e2e.desk_views import go
 from tests.people import add_user
-from tests.running_ops import RunningOps, running_ops, settings_for
+from tests.running_ops import RunningOps, running_ops
 from tests.servers import chromium
 
 FOLDER: Final = Path(__file__).resolve().parent.parent / "docs" / "screenshots"
@@ -38,7 +39,8 @@ DARK: Final = {("dashboard", 1280), ("dashboard", 320), ("ticket", 1280), ("heal
 def filled_service(scratch: Path) -> Iterator[RunningOps]:
     """A service on the demo's three days, its database in that folder."""
     url = f"sqlite:///{scratch}/ops.db"
-    prepare(settings_for(url))
+    with Database(url) as database:
+        prepare(database)
     # In a thread of its own: Playwright's event loop may already be running in this one.
     with ThreadPoolExecutor() as pool:
         pool.submit(asyncio.run, fill(url)).result()

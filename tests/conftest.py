@@ -208,6 +208,8 @@ def _sqlite_url(file: Path) -> str:
 
 
 def _migrate(url: str) -> None:
+    from projections.database import Database
     from projections.migrate import upgrade
 
-    upgrade(url)
+    with Database(url) as database:
+        upgrade(database)

@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, exists, func, insert, select
 
 from ops_service.auth.principals import Principal
-from portal_hooks.instants import now_instant
 from projections.tables import audit_log
 
 ROW = audit_log.c
@@ -19,12 +18,13 @@ def record(
     connection: Connection,
     who: Principal,
     action: str,
+    now: int,
     subject: str | None = None,
     detail: str | None = None,
 ) -> None:
     """Write one line, in the transaction of what it tells about."""
     line = {
-        "at": now_instant(),
+        "at": now,
         "actor_kind": who.kind,
         "actor": who.name or None,
         "address": who.address,

@@ -13,14 +13,19 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 from ops_service.auth import cookies, sessions, tokens
 from ops_service.auth.principals import Principal
 from ops_service.auth.request_origin import address_of, is_from_our_page
+from ops_service.parameters import DatabaseOf as DatabaseOf  # for health
+from ops_service.parameters import database_of, now_of
 from ops_service.problems import Problem, responses
 from portal_hooks.contract import FieldError
-from projections.database import Database, DatabaseUnavailable
+from projections.database import DatabaseUnavailable
 
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
 
 AUTOMATIC: Final = "X-Automatic"
 """The header by which a page says that nobody asked for this: such a request keeps no session alive."""
+
+_PRIVATE: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""No cache on the way and no browser's disk keeps what only the signed-in may see."""
 
 _bearer = HTTPBearer(auto_error=False, description="An API token from `ops-service token create`.")
 _cookie = APIKeyCookie(
@@ -29,24 +34,6 @@ _cookie = APIKeyCookie(
     description=f"A session from /api/v1/auth/sign-in; over https the cookie is `{cookies.SECURE_NAME}`. An"
     " unsafe method needs Sec-Fetch-Site or Origin to show that our own page sends it.",
 )
-
-
-def database_of(request: Request) -> Database:
-    """The application's database."""
-    database: Database = request.app.state.database
-    return database
-
-
-DatabaseOf = Annotated[Database, Depends(database_of)]
-
-
-def now_of(request: Request) -> int:
-    """The current instant; tests put another clock into the application."""
-    now: int = request.app.state.clock()
-    return now
-
-
-Now = Annotated[int, Depends(now_of)]
 
 
 def lifetime_of(request: Request) -> sessions.Lifetime:
@@ -94,7 +81,10 @@ class GuardedRoute(APIRoute):
             if not request.query_params.keys() <= known:
                 told = ", ".join(sorted(known)) or "none"
                 raise Problem.wrong(FieldError("/query", f"the parameters here are: {told}"))
-            return await answer(request)
+            response = await answer(request)
+            for name, value in _PRIVATE.items():
+                response.headers.setdefault(name, value)
+            return response
 
         return guarded
 

@@ -2,20 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Path, Query
 from sqlalchemy import Connection, Row
 
 from ops_service import cursors
 from ops_service.auth import audit, links, schemas, sessions, tokens, users
-from ops_service.auth.guard import Admin, DatabaseOf, LifetimeOf, Now, guarded_router
+from ops_service.auth.guard import Admin, LifetimeOf, guarded_router
 from ops_service.auth.refusals import Refused
+from ops_service.parameters import DatabaseOf, Id, Limit, Now
 from ops_service.problems import Problem, responses
 
 router = guarded_router("/api/v1", "people")
-
-Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
 @router.get("/users")
@@ -48,7 +46,7 @@ def change_user(
     with _refusals_told(), database.write() as connection:
         user = _find(connection, user_id)
         if change.role is not None:
-            users.set_role(connection, user, change.role, admin)
+            users.set_role(connection, user, change.role, admin, now)
         if change.disabled is not None:
             users.set_disabled(connection, _find(connection, user_id), change.disabled, admin, now)
         signed_in = sessions.count_by_user(connection, lifetime, now)
@@ -66,12 +64,12 @@ def renew_link(database: DatabaseOf, admin: Admin, now: Now, user_id: Id) -> sch
 
 
 @router.delete("/users/{user_id}/sessions", status_code=204, responses=responses(404))
-def end_sessions(database: DatabaseOf, admin: Admin, user_id: Id) -> None:
+def end_sessions(database: DatabaseOf, admin: Admin, now: Now, user_id: Id) -> None:
     """Sign a user out everywhere."""
     with database.write() as connection:
         user = _find(connection, user_id)
         ended = sessions.end_all(connection, user.id)
-        audit.record(connection, admin, "sessions_ended", f"user {user.name}", str(ended))
+        audit.record(connection, admin, "sessions_ended", now, f"user {user.name}", str(ended))
 
 
 @router.get("/tokens")
@@ -83,17 +81,17 @@ def list_tokens(database: DatabaseOf, _admin: Admin) -> schemas.TokenList:
 
 
 @router.post("/tokens", status_code=201, responses=responses(400, 408, 409, 413))
-def create_token(database: DatabaseOf, admin: Admin, new: schemas.NewToken) -> schemas.CreatedToken:
+def create_token(database: DatabaseOf, admin: Admin, now: Now, new: schemas.NewToken) -> schemas.CreatedToken:
     """Make an API token; it is shown this once."""
     with _refusals_told(), database.write() as connection:
-        return schemas.CreatedToken(token=tokens.create(connection, new.name, new.scope, admin))
+        return schemas.CreatedToken(token=tokens.create(connection, new.name, new.scope, admin, now))
 
 
 @router.delete("/tokens/{token_id}", status_code=204, responses=responses(404))
-def revoke_token(database: DatabaseOf, admin: Admin, token_id: Id) -> None:
+def revoke_token(database: DatabaseOf, admin: Admin, now: Now, token_id: Id) -> None:
     """End an API token."""
     with database.write() as connection:
-        if not tokens.revoke(connection, token_id, admin):
+        if not tokens.revoke(connection, token_id, admin, now):
             raise Problem(404, "There is no such token.")
 
 
@@ -101,7 +99,7 @@ def revoke_token(database: DatabaseOf, admin: Admin, token_id: Id) -> None:
 def read_audit(
     database: DatabaseOf,
     _admin: Admin,
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    limit: Limit = 50,
     cursor: str | None = None,
 ) -> schemas.AuditPage:
     """Sign-ins, refused ones, and every change, newest first."""

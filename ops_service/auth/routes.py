@@ -5,9 +5,10 @@ from typing import Annotated
 from fastapi import Depends, Query, Request, Response
 
 from ops_service.auth import audit, cookies, schemas, sessions, sign_in
-from ops_service.auth.guard import DatabaseOf, LifetimeOf, Now, Reader, guarded_router
+from ops_service.auth.guard import LifetimeOf, Reader, guarded_router
 from ops_service.auth.principals import Principal
 from ops_service.auth.request_origin import address_of, is_from_our_page
+from ops_service.parameters import DatabaseOf, Now
 from ops_service.problems import Problem, responses
 from portal_hooks.instants import DAY
 
@@ -78,6 +79,7 @@ def sign_out(
     request: Request,
     reader: Reader,
     database: DatabaseOf,
+    now: Now,
     everywhere: Annotated[bool, Query(description="End all of one's sessions.")] = False,
 ) -> Response:
     """End this session, or all of one's own."""
@@ -87,7 +89,7 @@ def sign_out(
             sessions.end_all(connection, user_id)
         else:
             sessions.end(connection, reader.session_id)
-        audit.record(connection, reader, "signed_out", None, "everywhere" if everywhere else None)
+        audit.record(connection, reader, "signed_out", now, None, "everywhere" if everywhere else None)
     response = Response(status_code=204)
     cookies.take_away(request, response)
     return response

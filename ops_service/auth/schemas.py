@@ -2,41 +2,33 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field
 
 from ops_service.auth import passwords, users
 from ops_service.auth.principals import Kind, Role, Scope
-from ops_service.onboard.windows import Instant
+from ops_service.parameters import Instant, PrintableName, StrictBody
 
 UserName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(users.parse_name)]
 Password = Annotated[str, Field(max_length=passwords.MAX_LENGTH)]
 NewPassword = Annotated[str, Field(min_length=passwords.MIN_LENGTH, max_length=passwords.MAX_LENGTH)]
 Secret = Annotated[str, Field(min_length=1, max_length=128)]
-TokenName = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$"),
-]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class SignIn(_Strict):
+class SignIn(StrictBody):
     """Name and password."""
 
     name: Annotated[str, Field(max_length=256)]
     password: Password
 
 
-class PasswordChange(_Strict):
+class PasswordChange(StrictBody):
     """The present password and the new one."""
 
     current: Password
     new: NewPassword
 
 
-class LinkSecret(_Strict):
+class LinkSecret(StrictBody):
     """What stands behind `#/welcome/` in a one-time link."""
 
     link: Secret
@@ -80,14 +72,14 @@ class UserList(BaseModel):
     users: list[UserBody]
 
 
-class NewUser(_Strict):
+class NewUser(StrictBody):
     """Whom to invite."""
 
     name: UserName
     role: Role = "viewer"
 
 
-class UserChange(_Strict):
+class UserChange(StrictBody):
     """What to change; what is left out stays."""
 
     role: Role | None = None
@@ -117,10 +109,10 @@ class TokenList(BaseModel):
     tokens: list[TokenBody]
 
 
-class NewToken(_Strict):
+class NewToken(StrictBody):
     """What to make a token for."""
 
-    name: TokenName
+    name: PrintableName
     scope: Scope = "read"
 
 

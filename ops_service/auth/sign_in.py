@@ -65,7 +65,7 @@ def change_password(database: Database, who: Principal, current: str, new: str, 
             throttle.give_back(connection, subjects)
             users.set_password(connection, still, password_hash)
             return _begin(connection, still, visitor, "password_changed")
-        audit.record(connection, who, "password_refused", f"user {who.name}")
+        audit.record(connection, who, "password_refused", visitor.now, f"user {who.name}")
     raise Problem.wrong(FieldError("/current", "is not your present password"))
 
 
@@ -121,15 +121,16 @@ def _begin(connection: Connection, user: Row[Any], visitor: Visitor, action: str
     cookie = sessions.begin(connection, user.id, visitor.address, visitor.lifetime, visitor.now)
     who = Principal(user.name, ROLES[user.role], "user", visitor.address, user.id)
     if action != "signed_in":
-        audit.record(connection, who, action, f"user {user.name}")
-    audit.record(connection, who, "signed_in")
+        audit.record(connection, who, action, visitor.now, f"user {user.name}")
+    audit.record(connection, who, "signed_in", visitor.now)
     audit.prune(connection, visitor.audit_since)
     return SignedIn(cookie, who)
 
 
 def _record_refusal(connection: Connection, user: Row[Any] | None, visitor: Visitor) -> None:
     nobody = Principal("", "read", "nobody", visitor.address)
-    audit.record(connection, nobody, "sign_in_refused", f"user {user.name}" if user else "nobody")
+    subject = f"user {user.name}" if user else "nobody"
+    audit.record(connection, nobody, "sign_in_refused", visitor.now, subject)
 
 
 def _target(connection: Connection, secret: str, now: int) -> links.Target:

@@ -8,9 +8,9 @@ from pydantic import TypeAdapter, ValidationError
 from ops_service.auth import tokens
 from ops_service.auth.principals import SERVER, Scope
 from ops_service.auth.refusals import Refused
-from ops_service.auth.schemas import TokenName
+from ops_service.parameters import PrintableName
 from ops_service.shell_database import writing
-from portal_hooks.instants import format_instant
+from portal_hooks.instants import format_instant, now_instant
 
 app = typer.Typer(no_args_is_help=True, help="API tokens.")
 
@@ -22,7 +22,7 @@ def create(
 ) -> None:
     """Make an API token and print it, this once."""
     try:
-        name = TypeAdapter(TokenName).validate_python(name)
+        name = TypeAdapter(PrintableName).validate_python(name)
     except ValidationError:
         raise typer.BadParameter("--name is 1 to 64 characters, on one line") from None
     with writing() as (connection, _settings):
@@ -48,5 +48,5 @@ def revoke(name: Annotated[str, typer.Argument(help="The token's name, as `list`
         found = [row.id for row in tokens.list_all(connection) if row.name == name.strip()]
         if not found:
             raise Refused(f"there is no token {name}; see `ops-service token list`")
-        tokens.revoke(connection, found[0], SERVER)
+        tokens.revoke(connection, found[0], SERVER, now_instant())
     print(f"The token {name.strip()} is revoked.")

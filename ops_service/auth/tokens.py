@@ -16,16 +16,22 @@ from projections.tables import api_tokens
 PREFIX: Final = "ops_"
 
 
-def create(connection: Connection, name: str, scope: str, by: Principal = SERVER) -> str:
-    """Make a token and return it; it cannot be shown again. Raises Refused."""
+def create(
+    connection: Connection, name: str, scope: str, by: Principal = SERVER, now: int | None = None
+) -> str:
+    """Make a token, by default in the shell at this moment, and return it; it cannot be shown again.
+
+    Raises Refused.
+    """
+    now = now_instant() if now is None else now
     token = new_secret(PREFIX)
-    row = {"name": name, "scope": scope, "token_hash": hash_of(token), "created_at": now_instant()}
+    row = {"name": name, "scope": scope, "token_hash": hash_of(token), "created_at": now}
     try:
         with connection.begin_nested():
             connection.execute(insert(api_tokens).values(row))
     except IntegrityError:
         raise Refused("A token of this name exists already; choose another name", "name_taken") from None
-    audit.record(connection, by, "token_created", f"token {name}", f"scope {scope}")
+    audit.record(connection, by, "token_created", now, f"token {name}", f"scope {scope}")
     return token
 
 
@@ -35,12 +41,12 @@ def list_all(connection: Connection) -> Sequence[Any]:
     return connection.execute(select(*columns).order_by(api_tokens.c.name)).all()
 
 
-def revoke(connection: Connection, token_id: int, by: Principal) -> bool:
+def revoke(connection: Connection, token_id: int, by: Principal, now: int) -> bool:
     """End a token; False when there is none."""
     query = delete(api_tokens).where(api_tokens.c.id == token_id).returning(api_tokens.c.name)
     name = connection.execute(query).scalar_one_or_none()
     if name is not None:
-        audit.record(connection, by, "token_revoked", f"token {name}")
+        audit.record(connection, by, "token_revoked", now, f"token {name}")
     return name is not None
 
 

@@ -68,7 +68,7 @@ def list_users() -> None:
 def change_role(name: Name, role: Annotated[Role, typer.Argument(help="What the operator may do.")]) -> None:
     """Change what an operator may do."""
     with writing() as (connection, _settings):
-        users.set_role(connection, _named(connection, name), role, SERVER)
+        users.set_role(connection, _named(connection, name), role, SERVER, now_instant())
     print(f"{users.canonical_name(name)} is {role} now.")
 
 
@@ -94,7 +94,7 @@ def sign_out(name: Name) -> None:
     with writing() as (connection, _settings):
         user = _named(connection, name)
         ended = sessions.end_all(connection, user.id)
-        audit.record(connection, SERVER, "sessions_ended", f"user {user.name}", str(ended))
+        audit.record(connection, SERVER, "sessions_ended", now_instant(), f"user {user.name}", str(ended))
     print(f"Sessions ended: {ended}.")
 
 
@@ -108,7 +108,7 @@ def _named(connection: Connection, name: str) -> Row[Any]:
 def _let_in(connection: Connection, settings: Settings, user: Row[Any], password_hash: str | None) -> None:
     if password_hash is not None:
         users.set_password(connection, user, password_hash)
-        audit.record(connection, SERVER, "password_set", f"user {user.name}")
+        audit.record(connection, SERVER, "password_set", now_instant(), f"user {user.name}")
         return
     secret = users.invite(connection, user, SERVER, now_instant())
     host = socket.gethostname() if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104

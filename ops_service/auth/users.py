@@ -37,7 +37,7 @@ def create(connection: Connection, name: str, role: str, by: Principal, now: int
             user_id = int(connection.execute(query).scalar_one())
     except IntegrityError:
         raise Refused(f"A user named {name} exists already", "name_taken") from None
-    audit.record(connection, by, "user_created", f"user {name}", f"role {role}")
+    audit.record(connection, by, "user_created", now, f"user {name}", f"role {role}")
     return user_id
 
 
@@ -72,17 +72,17 @@ def rehash(connection: Connection, user_id: int, password_hash: str) -> None:
 def invite(connection: Connection, user: Row[Any], by: Principal, now: int) -> str:
     """The secret of a link with which the user chooses a password. Until it is used, the old one holds."""
     throttle.forget(connection, user.name)
-    audit.record(connection, by, "link_created", f"user {user.name}")
+    audit.record(connection, by, "link_created", now, f"user {user.name}")
     return links.create(connection, user.id, now)
 
 
-def set_role(connection: Connection, user: Row[Any], role: str, by: Principal) -> None:
+def set_role(connection: Connection, user: Row[Any], role: str, by: Principal, now: int) -> None:
     """Change what the user may do, from the next request on. Raises Refused."""
     if role == user.role:
         return
     _keep_an_admin(connection, user)
     connection.execute(update(users).where(ROW.id == user.id).values(role=role))
-    audit.record(connection, by, "role_changed", f"user {user.name}", f"{user.role} → {role}")
+    audit.record(connection, by, "role_changed", now, f"user {user.name}", f"{user.role} → {role}")
 
 
 def set_disabled(connection: Connection, user: Row[Any], disabled: bool, by: Principal, now: int) -> None:
@@ -95,7 +95,7 @@ def set_disabled(connection: Connection, user: Row[Any], disabled: bool, by: Pri
         links.end_of_user(connection, user.id)
     values = {"disabled_at": now if disabled else None}
     connection.execute(update(users).where(ROW.id == user.id).values(values))
-    audit.record(connection, by, "user_disabled" if disabled else "user_enabled", f"user {user.name}")
+    audit.record(connection, by, "user_disabled" if disabled else "user_enabled", now, f"user {user.name}")
 
 
 def _keep_an_admin(connection: Connection, user: Row[Any]) -> None:

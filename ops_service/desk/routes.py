@@ -2,48 +2,24 @@
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Path, Query, Request, Response
+from fastapi import Header, Response
 from sqlalchemy import Connection
 
 from ops_service import cursors
 from ops_service.auth import audit
-from ops_service.auth.guard import DatabaseOf, Editor, Reader, guarded_router
-from ops_service.desk import queries, schemas
+from ops_service.auth.guard import Editor, Reader, guarded_router
+from ops_service.desk import answers, queries, schemas
 from ops_service.desk.queries import Ticket
-from ops_service.onboard import answers
-from ops_service.onboard.funnel import state_of
-from ops_service.onboard.queries import find_session
-from ops_service.onboard.questions import CurrentStage, States, Text, stalled_after
-from ops_service.onboard.routes import timeline_body, unknown_session
+from ops_service.desk.questions import AskedTickets
+from ops_service.onboard.questions import StalledAfter
+from ops_service.parameters import DatabaseOf, Id, Limit, Now
 from ops_service.problems import Problem, responses
 from portal_hooks.contract import FieldError
-from portal_hooks.instants import now_instant
 from projections.tickets import READY_TAG
 
 router = guarded_router("/api/v1/desk/tickets", "desk")
 
-TIMELINE_SHOWN = 200
-DATA_SHOWN_BYTES = 2048
-
-TicketId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 IfMatch = Annotated[str | None, Header(description="The ETag the change is based on.")]
-
-
-def ticket_filters(
-    request: Request,
-    status: schemas.Status | None = None,
-    stage: CurrentStage | None = None,
-    state: States = None,
-    tag: Text = None,
-    assignee: Annotated[Text, Query(description="Empty: tickets that nobody has.")] = None,
-    q: Annotated[Text, Query(description="Part of a session id or domain.")] = None,
-) -> queries.Filters:
-    """The filters asked for."""
-    stalled_before = now_instant() - stalled_after(request)
-    return queries.Filters(status, stage, tag, assignee, q, state or (), stalled_before)
-
-
-AskedTickets = Annotated[queries.Filters, Depends(ticket_filters)]
 
 
 @router.get("")
@@ -51,7 +27,7 @@ def list_tickets(
     database: DatabaseOf,
     _reader: Reader,
     filters: AskedTickets,
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    limit: Limit = 50,
     cursor: str | None = None,
 ) -> schemas.TicketList:
     """Tickets, newest first."""
@@ -63,7 +39,7 @@ def list_tickets(
     return schemas.TicketList.model_validate(
         {
             "total": total,
-            "tickets": [ticket_body(ticket, filters.stalled_before) for ticket in shown],
+            "tickets": [answers.ticket_body(ticket, filters.stalled_before) for ticket in shown],
             "next_cursor": next_cursor,
         }
     )
@@ -71,20 +47,26 @@ def list_tickets(
 
 @router.get("/{ticket_id}", responses=responses(404))
 def read_ticket(
-    request: Request, response: Response, database: DatabaseOf, _reader: Reader, ticket_id: TicketId
+    response: Response,
+    database: DatabaseOf,
+    _reader: Reader,
+    now: Now,
+    stalled_after: StalledAfter,
+    ticket_id: Id,
 ) -> schemas.TicketDetail:
     """One ticket with its session, timeline and notes."""
     with database.read() as connection:
-        return _detail(request, response, connection, ticket_id)
+        return _detail(response, connection, ticket_id, now - stalled_after)
 
 
 @router.patch("/{ticket_id}", responses=responses(400, 404, 408, 412, 413, 428))
 def change_ticket(
-    request: Request,
     response: Response,
     database: DatabaseOf,
     editor: Editor,
-    ticket_id: TicketId,
+    now: Now,
+    stalled_after: StalledAfter,
+    ticket_id: Id,
     changes: schemas.TicketChange,
     if_match: IfMatch = None,
 ) -> schemas.TicketDetail:
@@ -101,42 +83,31 @@ def change_ticket(
             raise Problem.wrong(
                 FieldError("/tags", f"{READY_TAG} comes with the session's completion, not by hand")
             )
-        made = queries.change(connection, ticket, wanted, editor.name, now_instant())
+        made = queries.change(connection, ticket, wanted, editor.name, now)
         if made:
-            audit.record(connection, editor, "ticket_changed", f"ticket {ticket_id}", "; ".join(made))
-        return _detail(request, response, connection, ticket_id)
+            audit.record(connection, editor, "ticket_changed", now, f"ticket {ticket_id}", "; ".join(made))
+        return _detail(response, connection, ticket_id, now - stalled_after)
 
 
 @router.post("/{ticket_id}/notes", status_code=201, responses=responses(400, 404, 408, 413))
 def add_note(
-    database: DatabaseOf, editor: Editor, ticket_id: TicketId, note: schemas.NewNote
+    database: DatabaseOf, editor: Editor, now: Now, ticket_id: Id, note: schemas.NewNote
 ) -> schemas.NoteBody:
     """Add a note. Two operators' notes do not collide, so no If-Match is needed."""
-    now = now_instant()
     with database.write() as connection:
         _find(connection, ticket_id)
         queries.touch(connection, ticket_id, now)
         note_id = queries.add_note(connection, ticket_id, "note", editor.name, note.body, now)
-        audit.record(connection, editor, "note_added", f"ticket {ticket_id}")
+        audit.record(connection, editor, "note_added", now, f"ticket {ticket_id}")
     return schemas.NoteBody(id=note_id, kind="note", author=editor.name, body=note.body, created_at=now)
 
 
 def _detail(
-    request: Request, response: Response, connection: Connection, ticket_id: int
+    response: Response, connection: Connection, ticket_id: int, stalled_before: int
 ) -> schemas.TicketDetail:
     ticket = _find(connection, ticket_id)
-    session = find_session(connection, ticket.row.session_id)
-    if session is None:
-        raise unknown_session()
-    stalled_before = now_instant() - stalled_after(request)
-    body = {
-        **ticket_body(ticket, stalled_before),
-        "session": answers.session_body(session, stalled_before),
-        "timeline": timeline_body(connection, ticket.row.session_id, TIMELINE_SHOWN, None, DATA_SHOWN_BYTES),
-        "notes": [dict(note._mapping) for note in queries.notes(connection, ticket_id)],
-    }
     response.headers["ETag"] = _etag(ticket.row.version)
-    return schemas.TicketDetail.model_validate(body)
+    return schemas.TicketDetail.model_validate(answers.ticket_detail(connection, ticket, stalled_before))
 
 
 def _find(connection: Connection, ticket_id: int) -> Ticket:
@@ -153,13 +124,6 @@ def _wanted(changes: schemas.TicketChange) -> dict[str, Any]:
     if "tags" in wanted:
         wanted["tags"] = sorted(set(wanted["tags"]))
     return wanted
-
-
-def ticket_body(ticket: Ticket, stalled_before: int) -> dict[str, Any]:
-    """A ticket for `TicketBody`."""
-    row = ticket.row
-    state = state_of(row.current_stage, row.last_event_at, stalled_before)
-    return {**row._mapping, "tags": ticket.tags, "stalled": state == "stalled"}
 
 
 def _etag(version: int) -> str:

@@ -2,17 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from ops_service.onboard.schemas import SessionBody, TimelineBody
-from ops_service.onboard.windows import Instant
+from ops_service.parameters import Instant, PrintableName, StrictBody
 
 Status = Literal["open", "in_progress", "resolved", "closed"]
-_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z0-9_\-]+$")]
-Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=_PRINTABLE)
-]
 NoteText = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=10_000, pattern=r"^[^\x00]+$"),
@@ -64,19 +60,15 @@ class TicketDetail(TicketBody):
     notes: list[NoteBody]
 
 
-class TicketChange(BaseModel):
+class TicketChange(StrictBody):
     """What to change; what is left out stays. A null assignee sets the ticket free."""
 
-    model_config = ConfigDict(extra="forbid")
-
     status: Status | None = None
-    assignee: Name | None = None
+    assignee: PrintableName | None = None
     tags: Annotated[list[Tag], Field(max_length=20)] | None = None
 
 
-class NewNote(BaseModel):
+class NewNote(StrictBody):
     """A note to add."""
-
-    model_config = ConfigDict(extra="forbid")
 
     body: NoteText

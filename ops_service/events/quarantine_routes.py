@@ -8,8 +8,8 @@ from sqlalchemy import func, select
 
 from ops_service import cursors
 from ops_service.auth import audit
-from ops_service.auth.guard import DatabaseOf, Editor, Reader, guarded_router
-from ops_service.onboard.windows import Instant
+from ops_service.auth.guard import Editor, Reader, guarded_router
+from ops_service.parameters import DatabaseOf, Instant, Limit, Now
 from ops_service.problems import Problem, responses
 from projections.log import LOG
 from projections.quarantine_retry import retry_quarantined
@@ -50,7 +50,7 @@ class Retried(BaseModel):
 def list_quarantined(
     database: DatabaseOf,
     _reader: Reader,
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    limit: Limit = 50,
     cursor: str | None = None,
 ) -> QuarantineList:
     """Quarantined events with the error of the fold."""
@@ -73,6 +73,7 @@ def list_quarantined(
 def retry(
     database: DatabaseOf,
     editor: Editor,
+    now: Now,
     session_id: Annotated[str | None, Query(max_length=128, description="Only this session.")] = None,
 ) -> Retried:
     """Fold the sessions that have quarantined events again, from the log."""
@@ -81,5 +82,6 @@ def retry(
         raise Problem(404, "No event of this session is quarantined.")
     result = f"{sessions} sessions folded, {len(failures)} still quarantined"
     with database.write() as connection:
-        audit.record(connection, editor, "quarantine_retried", session_id and f"session {session_id}", result)
+        subject = session_id and f"session {session_id}"
+        audit.record(connection, editor, "quarantine_retried", now, subject, result)
     return Retried(sessions=sessions, still_quarantined=len(failures))

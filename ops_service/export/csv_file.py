@@ -3,6 +3,7 @@
 import csv
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from io import TextIOWrapper
 from typing import IO, Any, Final
 
@@ -20,6 +21,12 @@ _BLOCK_BYTES: Final = 64 * 1024
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")
 
 
+def require_few(rows: int) -> None:
+    """Raises Problem 422 for more rows than a file may have."""
+    if rows > MAX_ROWS:
+        raise Problem(422, f"More than {MAX_ROWS} rows match; narrow the filters.")
+
+
 def write(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> IO[bytes]:
     """The whole file, so that no slow reader keeps the database waiting.
 
@@ -30,11 +37,12 @@ def write(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> IO[bytes]:
     text = TextIOWrapper(file, encoding="utf-8-sig", newline="")
     writer = csv.writer(text)
     writer.writerow(columns)
-    for number, row in enumerate(rows):
-        if number == MAX_ROWS:
-            file.close()
-            raise Problem(422, f"More than {MAX_ROWS} rows match; narrow the filters.")
-        writer.writerow([_cell(value) for value in row])
+    with ExitStack() as on_failure:
+        on_failure.callback(file.close)
+        for number, row in enumerate(rows, 1):
+            require_few(number)
+            writer.writerow([_cell(value) for value in row])
+        on_failure.pop_all()
     text.detach()
     file.seek(0)
     return file

@@ -2,19 +2,22 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+from fastapi import Depends, Query
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
-from ops_service.auth.guard import DatabaseOf, Reader, guarded_router
+from ops_service.auth.guard import Reader, guarded_router
 from ops_service.desk import queries as tickets
-from ops_service.desk.routes import AskedTickets, ticket_body
-from ops_service.events.routes import AskedEvents, event_body
+from ops_service.desk.answers import ticket_body
+from ops_service.desk.questions import AskedTickets
+from ops_service.events.questions import AskedEvents, event_body
 from ops_service.export import csv_file
 from ops_service.onboard import answers
 from ops_service.onboard.funnel import list_key
-from ops_service.onboard.questions import AskedFunnel, AskedSessions, SessionsQuestion, funnel_of
+from ops_service.onboard.questions import AskedFunnel, AskedSessions, SessionsQuestion
+from ops_service.parameters import DatabaseOf
 from ops_service.problems import responses
 from portal_hooks.contract import STAGES
 from portal_hooks.instants import format_instant
@@ -24,7 +27,21 @@ _ANSWERS: Final = {
     **responses(401, 403, 422, 503),
 }
 
-router = guarded_router("/api/v1", "export", responses=_ANSWERS, default_response_class=StreamingResponse)
+
+def _whole_list(
+    cursor: Annotated[str | None, Query(include_in_schema=False)] = None,
+    after: Annotated[str | None, Query(include_in_schema=False)] = None,
+) -> None:
+    """Where in the list somebody is who asks for the file: it holds all pages."""
+
+
+router = guarded_router(
+    "/api/v1",
+    "export",
+    responses=_ANSWERS,
+    default_response_class=StreamingResponse,
+    dependencies=[Depends(_whole_list)],
+)
 
 _REACHED: Final = [f"reached_{stage}" for stage in STAGES]
 _INSTANTS: Final = {
@@ -53,7 +70,7 @@ TICKETS: Final = (
 def export_funnel(database: DatabaseOf, _reader: Reader, asked: AskedFunnel) -> StreamingResponse:
     """The funnel's table, a row per stage."""
     with database.read() as connection:
-        found = funnel_of(connection, asked)
+        found = answers.funnel_of(connection, asked)
     rows = [{**asdict(step), **found["window"], "as_of": found["as_of"]} for step in found["steps"]]
     return csv_file.answer("funnel", csv_file.write(FUNNEL, _cells(FUNNEL, iter(rows))))
 
@@ -62,6 +79,8 @@ def export_funnel(database: DatabaseOf, _reader: Reader, asked: AskedFunnel) -> 
 def export_sessions(database: DatabaseOf, _reader: Reader, asked: AskedSessions) -> StreamingResponse:
     """All sessions that match, in the list's order."""
     with database.read() as connection:
+        if asked.as_of is None:
+            csv_file.require_few(asked.find(connection, None, 0)[0])
         file = csv_file.write(SESSIONS, _cells(SESSIONS, _sessions(connection, asked)))
     return csv_file.answer("sessions", file)
 
@@ -70,6 +89,7 @@ def export_sessions(database: DatabaseOf, _reader: Reader, asked: AskedSessions)
 def export_events(database: DatabaseOf, _reader: Reader, asked: AskedEvents) -> StreamingResponse:
     """All events that match, in the list's order, without their payloads."""
     with database.read() as connection:
+        csv_file.require_few(asked.total(connection))
         pages = _pages(lambda last: asked.page(connection, last and last["position"], csv_file.CHUNK))
         file = csv_file.write(EVENTS, _cells(EVENTS, map(event_body, pages)))
     return csv_file.answer("events", file)
@@ -79,6 +99,7 @@ def export_events(database: DatabaseOf, _reader: Reader, asked: AskedEvents) -> 
 def export_tickets(database: DatabaseOf, _reader: Reader, filters: AskedTickets) -> StreamingResponse:
     """All tickets that match, newest first."""
     with database.read() as connection:
+        csv_file.require_few(tickets.count_tickets(connection, filters))
         pages = _pages(
             lambda last: tickets.list_tickets(connection, filters, last and last.row.id, csv_file.CHUNK)
         )

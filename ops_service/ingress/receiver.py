@@ -82,8 +82,14 @@ class Receiver:
             await self._keep(admitted, rejections)
         return results
 
+    def require_allowed(self, request: Request) -> None:
+        """Nothing is read from, or told to, who calls from outside the allowed networks."""
+        address = caller_of(request, self._settings.trusted_proxies)
+        if not is_within(address, self._settings.allowed_networks):
+            raise Problem(403, "This address is outside the allowed networks.", headers=CLOSE)
+
     async def _admit(self, request: Request, carrier_of: Callable[[Headers], str], limit: int) -> Admitted:
-        self._check_network(request)
+        self.require_allowed(request)
         headers = request.scope["headers"]
         carrier = carrier_of(headers)
         body = await read_body(request, limit)
@@ -95,11 +101,6 @@ class Receiver:
             metrics.SIGNATURES_REJECTED.labels(error.reason).inc()
             raise Problem(401, str(error)) from None
         return Admitted(carrier, body, verified, received_at)
-
-    def _check_network(self, request: Request) -> None:
-        address = caller_of(request, self._settings.trusted_proxies)
-        if not is_within(address, self._settings.allowed_networks):
-            raise Problem(403, "This address is outside the allowed networks.", headers=CLOSE)
 
     async def _read(self, admitted: Admitted, read: Callable[[], Read]) -> Read:
         try:

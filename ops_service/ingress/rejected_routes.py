@@ -7,8 +7,8 @@ from pydantic import BaseModel
 from sqlalchemy import func, select
 
 from ops_service import cursors
-from ops_service.auth.guard import DatabaseOf, Reader, guarded_router
-from ops_service.onboard.windows import Instant
+from ops_service.auth.guard import Reader, guarded_router
+from ops_service.parameters import WITHOUT_NUL, DatabaseOf, Instant
 from projections.tables import rejected_deliveries
 
 router = guarded_router("/api/v1/rejected-deliveries", "ingress")
@@ -43,7 +43,7 @@ class RejectedList(BaseModel):
 def list_rejected(
     database: DatabaseOf,
     _reader: Reader,
-    source: Annotated[str | None, Query(max_length=64, pattern=r"^[^\x00]*$")] = None,
+    source: Annotated[str | None, Query(max_length=64, pattern=WITHOUT_NUL)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: str | None = None,
 ) -> RejectedList:

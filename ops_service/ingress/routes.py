@@ -61,8 +61,9 @@ async def receive_batch(request: Request) -> Response:
 @router.options(PATH, status_code=200, response_class=Response)
 @router.options(BATCH_PATH, status_code=200, response_class=Response)
 async def shake_hands(request: Request) -> Response:
-    """The abuse-protection handshake of CloudEvents' HTTP webhooks: deliveries are welcome from anybody who
-    can sign them."""
+    """The abuse-protection handshake of CloudEvents' HTTP webhooks: deliveries are welcome from whoever calls
+    from the allowed networks and can sign them."""
+    request.app.state.receiver.require_allowed(request)
     headers = {"Allow": "POST, OPTIONS"}
     if "webhook-request-origin" in request.headers:
         headers |= {"WebHook-Allowed-Origin": "*", "WebHook-Allowed-Rate": "*"}

@@ -8,23 +8,22 @@ from fastapi import Header, Query, Request
 from ops_service.auth.guard import Watcher, guarded_router, is_still
 from ops_service.live.feed import Feed, TooManyStreams
 from ops_service.live.stream import Stream, StreamResponse
+from ops_service.parameters import Position
 from ops_service.problems import unavailable
 from ops_service.server import CONNECTION
 
 router = guarded_router("/api/v1/stream", "live")
 
-Position = Annotated[
-    int | None, Query(ge=0, le=2**63 - 1, description="As Last-Event-ID, for a first request.")
-]
+After = Annotated[Position | None, Query(description="As Last-Event-ID, for a first request.")]
 LastEventId = Annotated[
-    int | None,
-    Header(ge=0, le=2**63 - 1, description="The id of the last message that came; counts before `after`."),
+    Position | None,
+    Header(description="The id of the last message that came; counts before `after`."),
 ]
 
 
 @router.get("", status_code=200, response_class=StreamResponse)
 async def stream(
-    request: Request, watcher: Watcher, after: Position = None, last_event_id: LastEventId = None
+    request: Request, watcher: Watcher, after: After = None, last_event_id: LastEventId = None
 ) -> StreamResponse:
     """What is written from now on, as server-sent events; after a cut, from where the client had come.
 

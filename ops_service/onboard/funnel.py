@@ -82,7 +82,8 @@ def _collect(reached: tuple[int | None, ...], durations: list[list[int]]) -> Non
     for index, at in enumerate(reached):
         if at is None:
             continue
-        if previous is not None:
+        # A stage reached before the one that precedes it, as when a customer goes back, took no time.
+        if previous is not None and at >= previous:
             durations[index].append(at - previous)
         previous = at
 

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from ops_service.onboard.funnel import Step
 from ops_service.onboard.timeline import SetBy
-from ops_service.onboard.windows import Instant
+from ops_service.parameters import Instant
 from projections.onboarding import Effect
 
 

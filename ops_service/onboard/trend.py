@@ -7,10 +7,10 @@ from fastapi import Query
 from pydantic import BaseModel
 from sqlalchemy import select
 
-from ops_service.auth.guard import DatabaseOf, Reader, guarded_router
-from ops_service.onboard.windows import Instant
+from ops_service.auth.guard import Reader, guarded_router
+from ops_service.parameters import DatabaseOf, Instant, Now
 from portal_hooks.contract import STAGES
-from portal_hooks.instants import DAY, now_instant
+from portal_hooks.instants import DAY
 from projections.tables import REACHED, funnel_daily
 
 router = guarded_router("/api/v1/onboard", "onboard")
@@ -33,10 +33,10 @@ class Trend(BaseModel):
 
 @router.get("/trend")
 def read_trend(
-    database: DatabaseOf, _reader: Reader, days: Annotated[int, Query(ge=1, le=3660)] = 30
+    database: DatabaseOf, _reader: Reader, now: Now, days: Annotated[int, Query(ge=1, le=3660)] = 30
 ) -> Trend:
     """The last `days` days."""
-    since = now_instant() // DAY * DAY - (days - 1) * DAY
+    since = now // DAY * DAY - (days - 1) * DAY
     query = select(funnel_daily).where(funnel_daily.c.day >= since).order_by(funnel_daily.c.day)
     with database.read() as connection:
         rows = connection.execute(query).mappings().all()

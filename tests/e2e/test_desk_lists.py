@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from ops_service.events import routes
+from ops_service.events import questions
 from projections import onboarding
 from projections.onboarding import Effect, Event, Session
 from tests.e2e.desk_views import go
@@ -99,7 +99,7 @@ def test_an_empty_list_says_why_and_how_to_fill_it(
 def test_a_page_of_a_long_log_in_which_nothing_was_found_leads_on(
     desk: Page, ops: RunningOps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(routes, "LOOKED_THROUGH", 2)
+    monkeypatch.setattr(questions, "LOOKED_THROUGH", 2)
     assert ops.send(event("onboarding.started", "rare"), key=OTHER_KEY).status_code == 201
     wizard_run(ops, "usual", 4)
     go(desk, f"#/events?source={OTHER_SOURCE}")

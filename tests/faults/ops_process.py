@@ -17,7 +17,7 @@ import httpx
 
 from ops_service.auth import tokens
 from portal_hooks.signing import headers_for
-from tests.faults.stored_events import opened
+from projections.database import Database
 from tests.running_ops import INGRESS, KEY, OTHER_KEY, OTHER_SOURCE, PLAIN_HTTP, SOURCE
 from tests.servers.process import ServerUnavailable, free_port
 
@@ -144,7 +144,7 @@ def ops_process(
 
 def new_token(database_url: str) -> str:
     """An API token that may do everything."""
-    with opened(database_url) as database, database.write() as connection:
+    with Database(database_url) as database, database.write() as connection:
         return tokens.create(connection, f"faults-{time.time_ns()}", "admin")
 
 

@@ -21,7 +21,6 @@ from portal_hooks.signing import headers_for
 from projections.database import Database
 from projections.tables import onboard_sessions, webhook_events
 from projections.verify import verify
-from tests.faults.stored_events import opened
 from tests.running_ops import INGRESS, KEY, event
 
 BATCH = 8
@@ -189,7 +188,7 @@ def audit(database_url: str, ledger: Ledger) -> None:
     """Every acknowledged event is in the log once, where it was said to be; nothing else was made up; and the
     sessions are the fold of the log."""
     assert ledger.lies == []
-    with opened(database_url) as database:
+    with Database(database_url) as database:
         with database.read() as connection:
             log = connection.execute(select(webhook_events).order_by(webhook_events.c.position)).all()
         stored = {row.event_id: row.position for row in log}

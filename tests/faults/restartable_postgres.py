@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 
+from projections.database import Database
 from projections.migrate import upgrade
 from tests.servers import postgres
 from tests.servers.process import Account, ServerUnavailable, free_port, scratch_folder, unprivileged_account
@@ -38,7 +39,8 @@ class RestartablePostgres:
             server = cls(programs, folder, account, postgres._create_cluster(programs, folder, account))
             server.start()
             try:
-                upgrade(server.url)
+                with Database(server.url) as database:
+                    upgrade(database)
                 yield server
             finally:
                 server.stop_fast()

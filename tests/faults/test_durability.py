@@ -12,10 +12,11 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 
+from projections.database import Database
 from tests.faults.disk_shortage import kinds, shortage
 from tests.faults.ops_process import OpsProcess, new_token, ops_process
 from tests.faults.portal_load import Ledger, audit, portals, wait_for
-from tests.faults.stored_events import opened, stored_ids
+from tests.faults.stored_events import stored_ids
 from tests.faults.system_calls import Call, calls, strace
 from tests.running_ops import SOURCE, event
 from tests.servers.process import free_port
@@ -45,7 +46,7 @@ def test_what_was_acknowledged_survives_kill_9(database_url: str, tmp_path: Path
 
 
 def test_both_connections_of_sqlite_say_full_and_wal(sqlite_url: str) -> None:
-    with opened(sqlite_url) as database:
+    with Database(sqlite_url) as database:
         for transaction in (database.write, database.read):
             with transaction() as connection:
                 assert _pragma(connection, "journal_mode") == "wal"
@@ -53,7 +54,7 @@ def test_both_connections_of_sqlite_say_full_and_wal(sqlite_url: str) -> None:
 
 
 def test_postgresql_does_not_commit_asynchronously(postgresql_url: str) -> None:
-    with opened(postgresql_url) as database, database.write() as connection:
+    with Database(postgresql_url) as database, database.write() as connection:
         for name in ("synchronous_commit", "fsync", "full_page_writes"):
             assert connection.execute(text(f"SHOW {name}")).scalar() == "on", name
 
@@ -226,7 +227,7 @@ def _check_reads(ops: OpsProcess) -> None:
 
 
 def _run(url: str, statements: str) -> None:
-    with opened(url) as database, database.write() as connection:
+    with Database(url) as database, database.write() as connection:
         connection.exec_driver_sql(statements)
 
 

@@ -20,7 +20,7 @@ from projections.rebuild_cli import EXIT_FAILED
 from projections.tables import onboard_sessions, tickets
 from tests.deliveries import delivery, session_rows, store
 from tests.faults.rebuild_steps import CUTOVER_SESSIONS, POOLED_STEPS, RANGE_EVENTS, STEPS
-from tests.faults.stored_events import opened, stored_ids
+from tests.faults.stored_events import stored_ids
 from tests.integration.test_rebuild import repeating, schema
 from tests.integration.test_replay import is_running
 from tests.property.logged_history import oracle_rows
@@ -132,7 +132,7 @@ def harm_and_rerun(
     sessions: int = 30,
 ) -> rebuild.Summary:
     """Start a rebuild that comes to harm and check what it leaves; `look` is called before the rerun."""
-    with opened(database_url) as database:
+    with Database(database_url) as database:
         fill(database, sessions)
         outdate(database)
         whole = schema(database)

@@ -15,9 +15,10 @@ import pytest
 
 from portal_hooks.contract import MAX_BATCH_BYTES, MAX_EVENT_BYTES
 from portal_hooks.signing import headers_for
+from projections.database import Database
 from tests.faults.ops_process import OpsProcess, ops_process
 from tests.faults.portal_load import audit, portals, wait_for
-from tests.faults.stored_events import opened, stored_ids
+from tests.faults.stored_events import stored_ids
 from tests.running_ops import INGRESS, KEY, event
 
 # Slow machines: every test here starts a service, some more than one.
@@ -46,7 +47,7 @@ def test_sigterm_under_load_answers_all_that_was_accepted(database_url: str, tmp
 def test_sigterm_waits_for_a_commit_that_is_held_up(database_url: str, tmp_path: Path) -> None:
     with ops_process(database_url, tmp_path) as ops, ExitStack() as stack:
         senders = [stack.enter_context(closing(connected(ops))) for _ in range(32)]
-        with opened(database_url) as database, database.write():
+        with Database(database_url) as database, database.write():
             for number, sender in enumerate(senders):
                 post(sender, event("domain.validated", f"s{number}"))
             wait_for(lambda: not any(unread_bytes(ops)), 4, "every request being read")

@@ -11,9 +11,10 @@ from prometheus_client.mmap_dict import MmapedDict
 
 from portal_hooks.instants import now_instant
 from projections import fingerprint
+from projections.database import Database
 from tests.faults.ops_process import OpsProcess, ops_process
 from tests.faults.portal_load import portals, wait_for
-from tests.faults.stored_events import opened, stored_ids
+from tests.faults.stored_events import stored_ids
 from tests.faults.test_stream_faults import listeners
 from tests.running_ops import PLAIN_HTTP
 
@@ -31,7 +32,7 @@ def test_every_scrape_tells_what_all_workers_counted(database_url: str, tmp_path
         wait_for(lambda: ops.log.read_text().count("startup complete") == 2, 30, "both workers")
         [folder] = tmp_path.glob("ops-metrics-*")
         assert folder.stat().st_mode & 0o777 == 0o700
-        with opened(database_url) as database, database.write() as connection:
+        with Database(database_url) as database, database.write() as connection:
             fingerprint.record(connection, verified_at=now_instant(), verified_differences=2)
         stored = store_some_by_each(ops, folder, database_url)
         assert scraped(ops, CREATED) == {stored}

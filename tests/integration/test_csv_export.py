@@ -128,3 +128,14 @@ def test_a_file_that_would_be_cut_is_refused(filled: RunningOps, monkeypatch: py
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
     assert "narrow the filters" in answer.json()["detail"]
     assert len(rows_of(filled, SESSIONS, state="active")) == 2
+    with monkeypatch.context() as counted_only:
+        counted_only.setattr(csv_file, "MAX_ROWS", 0)
+        counted_only.setattr(csv_file, "write", pytest.fail)
+        for path in (SESSIONS, EVENTS, TICKETS):
+            assert filled.http.get(f"{path}.csv").status_code == 422, "it is known before a row is written"
+
+
+def test_a_file_holds_the_whole_list_from_wherever_it_is_asked_for(filled: RunningOps) -> None:
+    for path, place in ((SESSIONS, "cursor"), (EVENTS, "after"), (TICKETS, "cursor")):
+        page = filled.get(path, limit=1)
+        assert rows_of(filled, path, **{place: page["next_cursor"]}) == rows_of(filled, path)

@@ -12,7 +12,6 @@ from projections.commits import watching
 from projections.database import Database, DatabaseMisconfigured, DatabaseUnavailable
 from projections.database_errors import DatabaseUnfit
 from tests.deliveries import delivery, store
-from tests.faults.stored_events import opened
 from tests.servers.process import free_port
 
 ALL_READERS = 16
@@ -29,7 +28,7 @@ def test_readers_who_take_every_connection_leave_the_writers_theirs(database: Da
 def test_what_the_url_says_of_a_postgresql_connection_is_kept_and_ours_joins_it(postgresql_url: str) -> None:
     given = {"options": "-csearch_path=elsewhere", "application_name": "second-ops"}
     url = make_url(postgresql_url).update_query_dict(given)
-    with opened(url.render_as_string(hide_password=False)) as database, database.read() as connection:
+    with Database(url.render_as_string(hide_password=False)) as database, database.read() as connection:
         told = {
             name: connection.execute(text(f"SHOW {name}")).scalar()
             for name in ("search_path", "application_name", "lock_timeout", "tcp_keepalives_idle")
@@ -43,7 +42,7 @@ def test_what_the_url_says_of_a_postgresql_connection_is_kept_and_ours_joins_it(
 
 
 def test_sqlites_write_ahead_log_does_not_keep_the_size_of_its_largest_transaction(sqlite_url: str) -> None:
-    with opened(sqlite_url) as database:
+    with Database(sqlite_url) as database:
         wal = Path(f"{database.url.database}-wal")
         with database.write() as connection:
             connection.execute(text("CREATE TABLE large (bytes BLOB)"))
@@ -56,7 +55,7 @@ def test_sqlites_write_ahead_log_does_not_keep_the_size_of_its_largest_transacti
 
 
 def test_a_lock_that_cannot_be_opened_is_told_by_its_name(sqlite_url: str) -> None:
-    with opened(sqlite_url) as database:
+    with Database(sqlite_url) as database:
         lock = Path(f"{database.url.database}.rebuild-lock")
         lock.mkdir()
         with (
@@ -71,7 +70,7 @@ def test_a_sqlite_file_that_was_replaced_or_removed_is_not_written_to(
 ) -> None:
     file = Path(make_url(sqlite_url).database or "")
     copy = shutil.copyfile(file, tmp_path / "copy.db")
-    with opened(sqlite_url) as database:
+    with Database(sqlite_url) as database:
         store(database, delivery("onboarding.started"))
         copy.replace(file)
         for transaction in (database.write, database.read, database.write):
@@ -84,5 +83,5 @@ def test_a_sqlite_file_that_was_replaced_or_removed_is_not_written_to(
 
 def test_a_watcher_that_finds_no_database_is_told_that_it_is_unavailable() -> None:
     nowhere = f"postgresql://ops:secret@127.0.0.1:{free_port()}/ops"
-    with opened(nowhere) as database, pytest.raises(DatabaseUnavailable), watching(database):
+    with Database(nowhere) as database, pytest.raises(DatabaseUnavailable), watching(database):
         pass

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from ops_service.onboard import past, timeline, trend
+from ops_service.onboard import past, timeline
 from ops_service.onboard.windows import Window
 from portal_hooks.instants import DAY, HOUR, MINUTE, format_instant
 from projections.log import Delivery, sessions_events
@@ -197,8 +197,8 @@ def test_explain_over_the_api(lived: RunningOps) -> None:
         } == setters(session_id, history)
 
 
-def test_the_trend_counts_each_day_s_beginners(ops: RunningOps, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trend, "now_instant", lambda: START)
+def test_the_trend_counts_each_day_s_beginners(ops: RunningOps) -> None:
+    ops.app.state.clock = lambda: START
     midnight = -12 * 60
     oldest = midnight - 2 * 24 * 60
     store(

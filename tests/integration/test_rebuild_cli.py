@@ -196,5 +196,5 @@ def test_an_env_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"OPS_PORT=\xff")
     done = run("sqlite:///ops.db", folder=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.startswith("ops-rebuild-projections: the file .env cannot be read: ")
+    assert done.stderr.startswith(f"ops-rebuild-projections: {tmp_path / '.env'} cannot be read: ")
     assert done.stderr.strip().count("\n") == 0

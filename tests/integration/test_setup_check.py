@@ -11,7 +11,7 @@ from ops_service.auth.principals import SERVER
 from ops_service.setup_check import findings
 from ops_service.shell_database import prepare
 from portal_hooks.instants import now_instant
-from tests.faults.stored_events import opened
+from projections.database import Database
 from tests.people import hash_of_password
 from tests.running_ops import settings_for
 
@@ -20,13 +20,13 @@ KEY, OTHER = b"a" * 32, b"b" * 32
 
 def invite(url: str, name: str) -> None:
     """An operator who has no password yet."""
-    with opened(url) as database, database.write() as connection:
+    with Database(url) as database, database.write() as connection:
         users.create(connection, name, "admin", SERVER, now_instant())
 
 
 def choose_password(url: str, name: str) -> None:
     """The operator has opened the link."""
-    with opened(url) as database, database.write() as connection:
+    with Database(url) as database, database.write() as connection:
         user = users.named(connection, name)
         assert user is not None
         users.set_password(connection, user, hash_of_password())
@@ -35,7 +35,8 @@ def choose_password(url: str, name: str) -> None:
 @pytest.fixture
 def usable_url(sqlite_url: str) -> str:
     """A database in which somebody can sign in."""
-    prepare(settings_for(sqlite_url))
+    with Database(sqlite_url) as database:
+        prepare(database)
     invite(sqlite_url, "ana")
     choose_password(sqlite_url, "ana")
     return sqlite_url
@@ -81,7 +82,8 @@ def test_little_space_on_the_disk_of_the_file_is_told(
 
 def test_who_has_not_opened_the_link_is_named(database_url: str) -> None:
     settings = settings_for(database_url)
-    prepare(settings)
+    with Database(database_url) as database:
+        prepare(database)
     assert findings(settings) == [
         "Nobody can sign in: run `ops-service user create NAME --role admin` and open its link."
     ]

@@ -21,7 +21,6 @@ from projections.database import Database, DatabaseMisconfigured, DatabaseUnavai
 from projections.settings import BadSettings
 from projections.tables import metadata, webhook_events
 from tests.deliveries import delivery, store
-from tests.faults.stored_events import opened
 from tests.running_ops import event, running_ops
 from tests.servers.process import free_port
 from tests.servers.webhook_receiver import SECRET
@@ -47,7 +46,7 @@ def as_nobody() -> Iterator[None]:
 
 def refusal_of(url: str) -> str:
     """Why nothing can be read from the database."""
-    with pytest.raises(DatabaseMisconfigured) as raised, opened(url) as database, database.read():
+    with pytest.raises(DatabaseMisconfigured) as raised, Database(url) as database, database.read():
         pass
     return str(raised.value)
 
@@ -98,7 +97,7 @@ def test_parameters_of_a_sqlite_url_are_refused_before_a_file_is_made(tmp_path: 
 
 def test_what_this_user_may_not_write_is_told(open_folder: Path) -> None:
     database = open_folder / "ops.db"
-    with opened(f"sqlite:///{database}") as made, made.read():
+    with Database(f"sqlite:///{database}") as made, made.read():
         pass
     open_folder.chmod(0o555)
     database.chmod(0o444)
@@ -143,7 +142,7 @@ def test_without_its_tables_the_service_answers_503_and_is_watched_all_the_same(
 
 
 def test_serving_without_migrating_says_what_is_missing(empty_database_url: str, tmp_path: Path) -> None:
-    with opened(empty_database_url) as made, made.read():
+    with Database(empty_database_url) as made, made.read():
         pass
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPS_DATABASE_URL": empty_database_url}
     environment["OPS_WEBHOOK_SECRETS"] = f"portal={SECRET}"
@@ -237,7 +236,7 @@ def test_a_mistyped_postgresql_url_is_exit_code_2(
 
 
 def test_a_running_service_waits_until_it_is_let_in_again(postgresql_url: str) -> None:
-    with opened(postgresql_url) as administered, role_of_its_own(administered) as role:
+    with Database(postgresql_url) as administered, role_of_its_own(administered) as role:
         url = make_url(postgresql_url).set(username=role, password="own")
         with running_ops(url.render_as_string(hide_password=False)) as ops:
             for allowance, status in (("NOLOGIN", 503), ("LOGIN", 201)):
@@ -259,7 +258,7 @@ def test_who_makes_a_sqlite_file_says_so_once(command: str, tmp_path: Path) -> N
 
 
 def test_a_schema_of_a_newer_version_is_told(database_url: str, tmp_path: Path) -> None:
-    with opened(database_url) as database, database.write() as connection:
+    with Database(database_url) as database, database.write() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     for command in (("ops_service", "migrate"), (REBUILD,), ("ops_service", "check")):
         done = ops_command(tmp_path, database_url, *command)
@@ -273,8 +272,8 @@ def test_an_installation_without_migrations_is_told_as_that(
     empty_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(migrate, "_ROOT", tmp_path)
-    with pytest.raises(DatabaseMisconfigured) as raised:
-        migrate.upgrade(empty_database_url)
+    with Database(empty_database_url) as database, pytest.raises(DatabaseMisconfigured) as raised:
+        migrate.upgrade(database)
     assert str(raised.value).startswith(f"the migrations in {tmp_path / 'migrations'} cannot be applied: ")
     assert "newer" not in str(raised.value)
 
@@ -282,7 +281,7 @@ def test_an_installation_without_migrations_is_told_as_that(
 def test_a_database_with_tables_of_somebody_else_is_left_alone(
     empty_database_url: str, tmp_path: Path
 ) -> None:
-    with opened(empty_database_url) as database, database.write() as connection:
+    with Database(empty_database_url) as database, database.write() as connection:
         connection.execute(text("CREATE TABLE users (login text)"))
     done = ops_command(tmp_path, empty_database_url, "ops_service", "migrate")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
@@ -310,13 +309,16 @@ def test_a_postgresql_database_that_cannot_hold_every_text_is_refused(
 
 def test_a_schema_that_is_missing_on_postgresql_is_told(empty_postgresql_url: str) -> None:
     url = make_url(empty_postgresql_url).update_query_dict({"options": "-csearch_path=nowhere"})
-    with pytest.raises(DatabaseMisconfigured, match="make that schema"):
-        migrate.upgrade(url.render_as_string(hide_password=False))
+    with (
+        Database(url.render_as_string(hide_password=False)) as database,
+        pytest.raises(DatabaseMisconfigured, match="make that schema"),
+    ):
+        migrate.upgrade(database)
 
 
 def test_a_damaged_sqlite_file_is_told(sqlite_url: str, tmp_path: Path) -> None:
     file = Path(make_url(sqlite_url).database or "")
-    with opened(sqlite_url) as database:
+    with Database(sqlite_url) as database:
         for number in range(300):
             store(database, delivery("onboarding.started", f"s{number}"))
     with file.open("r+b") as damaged:
@@ -325,7 +327,7 @@ def test_a_damaged_sqlite_file_is_told(sqlite_url: str, tmp_path: Path) -> None:
     done = ops_command(tmp_path, sqlite_url, REBUILD, "--verify")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert "malformed; the file is damaged: put a backup back" in done.stderr
-    with opened(sqlite_url) as database, pytest.raises(DatabaseUnavailable), database.read() as connection:
+    with Database(sqlite_url) as database, pytest.raises(DatabaseUnavailable), database.read() as connection:
         connection.execute(select(webhook_events)).all()
 
 

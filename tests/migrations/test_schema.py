@@ -106,14 +106,13 @@ def test_down_to_nothing_and_up_again(database: Database) -> None:
 
 
 def test_a_second_upgrade_changes_nothing(empty_database_url: str) -> None:
-    upgrade(empty_database_url)
-    database = Database(empty_database_url)
-    store(database, delivery("onboarding.failed"))
-    before = schema_of(database)
-    upgrade(empty_database_url)
-    assert schema_of(database) == before
-    assert session_row(database)["event_count"] == 1
-    database.dispose()
+    with Database(empty_database_url) as database:
+        upgrade(database)
+        store(database, delivery("onboarding.failed"))
+        before = schema_of(database)
+        upgrade(database)
+        assert schema_of(database) == before
+        assert session_row(database)["event_count"] == 1
 
 
 def test_an_empty_database_is_not_current(database: Database) -> None:
@@ -122,13 +121,12 @@ def test_an_empty_database_is_not_current(database: Database) -> None:
 
 
 def test_text_keys_compare_by_code_point_on_postgresql(empty_postgresql_url: str) -> None:
-    upgrade(empty_postgresql_url)
-    database = Database(empty_postgresql_url)
-    with database.read() as connection:
-        query = (
-            "SELECT table_name || '.' || column_name FROM information_schema.columns"
-            " WHERE table_schema = 'public' AND data_type = 'character varying'"
-            " AND collation_name IS DISTINCT FROM 'C' AND table_name <> 'alembic_version'"
-        )
-        assert connection.exec_driver_sql(query).scalars().all() == []
-    database.dispose()
+    with Database(empty_postgresql_url) as database:
+        upgrade(database)
+        with database.read() as connection:
+            query = (
+                "SELECT table_name || '.' || column_name FROM information_schema.columns"
+                " WHERE table_schema = 'public' AND data_type = 'character varying'"
+                " AND collation_name IS DISTINCT FROM 'C' AND table_name <> 'alembic_version'"
+            )
+            assert connection.exec_driver_sql(query).scalars().all() == []

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
 from ops_service.onboard import funnel, past, queries
+from ops_service.onboard.answers import funnel_of
 from ops_service.onboard.funnel import Funnel
 from ops_service.onboard.queries import Filters, Place
-from ops_service.onboard.questions import FunnelQuestion, funnel_of
+from ops_service.onboard.questions import FunnelQuestion
 from ops_service.onboard.windows import Window
 from portal_hooks.contract import STAGES
 from portal_hooks.instants import DAY, HOUR, MINUTE
@@ -131,7 +132,7 @@ def test_each_number_of_a_past_funnel_is_the_total_of_its_list(
         asked = FunnelQuestion(window, as_of, as_of, stalled_before)
         answer = funnel_of(connection, asked)
         codes = {each["code"]: each["count"] for each in answer["failures"]}
-        steps = [funnel.Step(**step) for step in answer["steps"]]
+        steps = answer["steps"]
         counted = Funnel(answer["stages"], answer["total"], steps, answer["active_total"])
         for filters, number in (*numbers(counted, inside), *failure_numbers(codes, inside)):
             total, rows = past.list_sessions(connection, filters, stalled_before, as_of, Place())

@@ -8,10 +8,11 @@ from sqlalchemy import update
 
 from ops_service.auth import audit
 from ops_service.auth.cookies import NAME
-from portal_hooks.instants import DAY
+from portal_hooks.instants import DAY, format_instant
 from projections.tables import audit_log
 from tests.people import PASSWORD, add_user, browser, browser_of, sign_in
 from tests.running_ops import RunningOps, event, running_ops
+from tests.security.conftest import Clock
 
 AUDIT = "/api/v1/audit"
 
@@ -131,6 +132,21 @@ def test_lines_that_have_had_their_time_go_with_the_next_sign_in(database_url: s
             assert [line["action"] for line in lines(ops)] == ["signed_in", "sign_in_refused"]
             sign_in(client, "ana")
             assert [line["action"] for line in lines(ops)] == ["sign_in_refused", "signed_in"]
+
+
+def test_the_lines_are_of_the_clock_that_prunes_them(ops: RunningOps, clock: Clock) -> None:
+    add_user(ops, "ana", "admin")
+    clock.now += 400 * DAY
+    with browser(ops) as client:
+        sign_in(client, "ana")
+        token = client.post("/api/v1/tokens", json={"name": "wall"})
+        assert token.status_code == 201
+    assert [(line["action"], line["at"]) for line in lines(ops)] == [
+        ("signed_in", format_instant(clock.now)),
+        ("token_created", format_instant(clock.now)),
+    ]
+    made = {row["name"]: row["created_at"] for row in ops.get("/api/v1/tokens")["tokens"]}
+    assert made["wall"] == format_instant(clock.now)
 
 
 def test_the_log_is_pruned_bit_by_bit(ops: RunningOps, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,6 +79,11 @@ def test_times_run_from_the_previous_stage_that_was_reached() -> None:
     assert step(counted, "dns_applied").p90_seconds == 48
 
 
+def test_a_stage_reached_before_the_one_that_precedes_it_took_no_time() -> None:
+    rows = [row("dns_applied", "dns_applied", 0, 30, 20), row("dns_applied", "dns_applied", 0, 10, 40)]
+    assert step(count(rows, LIMIT), "dns_applied").median_seconds == 30
+
+
 @given(st.lists(st.integers(0, 10**6), min_size=2, max_size=30))
 def test_the_median_and_p90_are_the_standard_library_s(seconds: list[int]) -> None:
     counted = count([row("domain_validated", "domain_validated", 0, second) for second in seconds], LIMIT)

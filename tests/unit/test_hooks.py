@@ -20,6 +20,7 @@ import pytest
 from portal_hooks import ConfigurationError, OnboardHooks, contract
 from portal_hooks.endpoint import Pace
 from portal_hooks.lanes import Lane
+from portal_hooks.moments import MAX_REASON
 from portal_hooks.sender import sender_lock
 from portal_hooks.settings import HookSettings
 from portal_hooks.signing import parse_secret
@@ -83,6 +84,23 @@ def test_what_arrives_is_what_the_contract_reads(hooks: OnboardHooks, receiver: 
     assert abs(sent.occurred_at / 1e6 - time.time()) < 10
     data = {"step": "account", "code": "carbonio_error", "reason": "Não há ligação"}
     assert receiver.accepted[0]["data"] == data
+
+
+@pytest.mark.parametrize(
+    ("reason", "sent"),
+    [
+        (TimeoutError("no answer"), "no answer"),
+        ("x" * 100_000, "x" * MAX_REASON),
+        ("\U0001f4a5" * 100_000, "\U0001f4a5" * MAX_REASON),
+        ("a\0b\udc80", "a\ufffdb?"),
+    ],
+)
+def test_a_failure_arrives_whatever_its_reason_is(
+    hooks: OnboardHooks, receiver: Receiver, reason: object, sent: str
+) -> None:
+    hooks.failed("s1", step="account", code="carbonio_error", reason=reason)
+    assert hooks.flush()
+    assert [event["data"]["reason"] for event in receiver.accepted] == [sent]
 
 
 def test_started_is_emitted_once_per_session(hooks: OnboardHooks, receiver: Receiver) -> None:
@@ -281,6 +299,7 @@ def test_a_spool_removed_under_the_portal_stops_nothing_that_is_emitted_since(
     _wait_for_a_parked_session(tmp_path / "spool")
     # Renamed first: what the delivery writes meanwhile would keep its folder from being removed.
     shutil.rmtree((tmp_path / "spool").rename(tmp_path / "gone"))
+    time.sleep(0.02)
     kept = [one.emit("after", "s3") for one in hooks for _ in range(3)]
     assert [event["event_id"] for event in receiver.wait_for("s3", 6, seconds=10)] == kept
     assert all(one.flush() for one in hooks)
@@ -410,6 +429,19 @@ def test_from_env_completes_a_bare_address(receiver: Receiver, tmp_path: Path) -
     assert receiver.paths == ["/api/v1/webhooks/onboard/batch"]
 
 
+def test_a_relative_spool_stays_where_it_was_when_the_portal_moves(
+    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    hooks = OnboardHooks.from_env(_environment(tmp_path, OPS_WEBHOOK_URL=receiver.url, OPS_SPOOL_DIR="spool"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    hooks.completed("s1")
+    assert hooks.flush()
+    hooks.close()
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
@@ -422,6 +454,7 @@ def test_from_env_completes_a_bare_address(receiver: Receiver, tmp_path: Path) -
         ({"OPS_WEBHOOK_SECRET": ""}, "OPS_WEBHOOK_SECRET is not set"),
         ({"OPS_WEBHOOK_SECRET": "whsec_c2VjcmV0"}, "OPS_WEBHOOK_SECRET is wrong"),
         ({"OPS_SPOOL_DIR": ""}, "OPS_SPOOL_DIR is not set"),
+        ({"OPS_SPOOL_DIR": "~/spool"}, "OPS_SPOOL_DIR begins with ~"),
         ({"OPS_SPOOL_DIR": "/dev/null/spool"}, "OPS_SPOOL_DIR cannot be made"),
         ({"REDIS_URL": "localhost"}, "REDIS_URL is not an address"),
         ({"OPS_SPOOL_LIMIT_MB": "lots"}, "OPS_SPOOL_LIMIT_MB is not a whole number"),

@@ -124,9 +124,11 @@ def test_a_spool_removed_under_its_writer_is_made_anew(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "spool"
-    spool = Spool(folder)
+    now = 100.0
+    spool = Spool(folder, clock=lambda: now)
     _fill(spool, range(2))
     shutil.rmtree(folder)
+    now += 0.01
     _fill(spool, range(2, 5))
     assert _ids(_lane(spool)) == ["e2", "e3", "e4"]
     assert len(caplog.records) == 1
