@@ -1,6 +1,6 @@
 // The only place that talks to the service.
-import { token } from "./lib/account.js";
-import { TIMING } from "./lib/timing.js";
+import { account, token } from "./lib/account.js";
+import { isAttended } from "./lib/presence.js";
 
 /** A refusal by the service (RFC 9457), or no answer at all: then `status` is 0. */
 class ApiError extends Error {
@@ -12,9 +12,6 @@ class ApiError extends Error {
 
 const TIMEOUT_MS = 15_000;
 const V1 = "/api/v1";
-
-let touchedAt = Date.now();
-for (const type of ["keydown", "pointerdown", "pointermove"]) window.addEventListener(type, () => { touchedAt = Date.now(); });
 
 const list = (path) => (params, signal) => get(path, params, signal);
 const one = (path, part = "") => (key, signal) => get(under(path, key) + part, {}, signal);
@@ -37,7 +34,7 @@ export const api = {
   quarantined: list("/quarantine"),
   retryQuarantined: (params) => send("POST", withQuery("/quarantine/retry", params), {}),
   rejected: list("/rejected-deliveries"),
-  csv,
+  csv: async (path, params) => read(await ask(V1 + withQuery(path, params)), "blob"),
   me: () => get("/auth/me"),
   signIn: post("/auth/sign-in"),
   signOut: (everywhere) => send("POST", `/auth/sign-out?everywhere=${everywhere}`),
@@ -56,13 +53,6 @@ export const api = {
   readiness,
   stream,
 };
-
-// A file needs the same credentials as any answer, which a plain link would not carry.
-async function csv(path, params) {
-  const response = await ask(V1 + withQuery(path, params));
-  if (response.ok) return response.blob();
-  return read(response);
-}
 
 // A service that is not ready says so with a 503 problem that has the same members: an answer, not an error.
 async function readiness(signal) {
@@ -99,7 +89,7 @@ function withQuery(path, params) {
 async function ask(path, { headers = {}, timeout = TIMEOUT_MS, ...options } = {}) {
   const own = token() === null ? {} : { Authorization: `Bearer ${token()}` };
   // A desk that nobody looks at must not keep its session alive.
-  if (Date.now() - touchedAt > TIMING.presence) own["X-Automatic"] = "1";
+  if (!isAttended()) own["X-Automatic"] = "1";
   const limit = timeout === null ? undefined : AbortSignal.timeout(timeout);
   const signals = [options.signal, limit].filter((signal) => signal !== undefined);
   const request = { ...options, cache: "no-store", credentials: "same-origin", signal: AbortSignal.any(signals), headers: { ...own, ...headers } };
@@ -111,14 +101,17 @@ async function ask(path, { headers = {}, timeout = TIMEOUT_MS, ...options } = {}
   }
 }
 
-async function read(response) {
+async function read(response, wanted = "json") {
   if (response.status === 204) return null;
-  const body = await response.json().catch(() => null);
+  const body = await response[response.ok ? wanted : "json"]().catch(() => null);
   if (response.ok && body !== null) return body;
   throw problem(response, body);
 }
 
+// An answer that was cut, or came from something else than the service, is as good as none.
+// Whatever is asked may be the first to learn that the session has ended.
 function problem(response, body) {
-  return new ApiError({ title: response.statusText, ...body, status: response.status,
+  if (response.status === 401 && account() !== null) dispatchEvent(new Event("signed-out"));
+  return new ApiError({ title: response.statusText, ...body, status: response.ok ? 0 : response.status,
     requestId: response.headers.get("x-request-id"), retryAfter: response.headers.get("retry-after") });
 }

@@ -5,23 +5,25 @@ import { explainRefusal } from "./components/card.js";
 import { shell } from "./components/shell.js";
 import { installShortcuts } from "./components/shortcuts.js";
 import { loadCatalog, t } from "./i18n/catalog.js";
-import { account, dropToken, mayBeSignedIn, setAccount, takeTokenFromAddress, token } from "./lib/account.js";
+import { account, dropToken, isToBeAsked, setAccount, takeTokenFromAddress } from "./lib/account.js";
 import { createLive } from "./lib/live.js";
 import { morph } from "./lib/morph.js";
 import { applyTheme } from "./lib/preferences.js";
 import { currentRoute } from "./lib/router.js";
 import { createSharedStream } from "./lib/shared-stream.js";
+import { TIMING } from "./lib/timing.js";
 import { viewFor } from "./views/routes.js";
 import { signInView } from "./views/sign-in.js";
 import { welcomeView } from "./views/welcome.js";
 
 const root = document.getElementById("app");
-const createStream = (listeners) => createSharedStream({ open: listen, ...listeners });
+const createStream = (listeners) => createSharedStream({ open: api.stream, ...listeners });
 const live = createLive({ createStream, refresh: refreshView, onState: onLiveState });
 let route = currentRoute();
 let view = null;
 let aborter = new AbortController();
-let expired = false;
+// Why the form for signing in is shown, if not by the operator's wish.
+let signedOutBy = null;
 
 function draw() {
   document.title = `${view.title()} · Ops`;
@@ -38,12 +40,13 @@ function openRoute() {
   if (view.isBare) live.stop();
   else live.start();
   draw();
-  live.restart();
+  root.querySelector("h1").focus({ preventScroll: true });
+  return live.restart();
 }
 
 function bareView() {
-  if (route.segments[0] === "welcome") return welcomeView({ secret: route.segments[1] ?? "", draw, onSignedIn });
-  return account() === null ? signInView({ expired, draw, onSignedIn }) : null;
+  if (route.segments[0] === "welcome") return welcomeView({ secret: route.segments[1] ?? "", draw, onSignedIn: become });
+  return account() === null ? signInView({ error: signedOutBy, draw, onSignedIn: become }) : null;
 }
 
 function openView() {
@@ -57,7 +60,6 @@ async function refreshView(messages) {
   const current = view;
   await Promise.all(current.resources.map((one) => one.follow(messages, aborter.signal)));
   if (current !== view) return null;
-  if (current.resources.some((one) => one.error?.status === 401)) return endSession();
   return current.resources.every((one) => one.error === null || isAnswer(one.error));
 }
 
@@ -66,58 +68,45 @@ function isAnswer({ status }) {
   return status !== 0 && status < 500;
 }
 
-// The stream is the first to learn that the session has ended.
-function listen(after, signal) {
-  return api.stream(after, signal).catch((error) => {
-    if (error.status === 401) endSession();
-    throw error;
-  });
-}
-
 function drawIf(current) {
   if (current === view) draw();
-}
-
-function endSession() {
-  expired = true;
-  onSignedOut();
-  return null;
 }
 
 async function signOut(everywhere = false) {
   try {
     if (account().kind === "user") await api.signOut(everywhere);
   } catch (error) {
-    if (error.status !== 401) return announce(explainRefusal(error));
+    if (error.status !== 401) return alert(explainRefusal(error));
   }
-  expired = false;
-  return onSignedOut();
+  return become(null);
 }
 
-function onSignedOut() {
-  dropToken();
-  setAccount(null);
-  openRoute();
-}
-
-function onSignedIn(me) {
-  expired = false;
+function become(me, why = null) {
+  signedOutBy = why;
   dropToken();
   setAccount(me);
   openRoute();
 }
 
-/** Asks the service who we are, where it may know. */
+/** Asks the service who we are, until it answers. */
 async function recallAccount() {
-  if (token() === null && !mayBeSignedIn()) return;
   try {
     setAccount(await api.me());
+    signedOutBy = null;
   } catch (error) {
-    if (error.status !== 401) return;
-    expired = true;
-    dropToken();
-    setAccount(null);
+    signedOutBy = error;
+    if (error.status === 401) {
+      dropToken();
+      setAccount(null);
+    } else setTimeout(reopen, TIMING.retry);
   }
+}
+
+async function reopen() {
+  if (!isToBeAsked()) return;
+  const before = account();
+  await recallAccount();
+  if (account() !== before) openRoute();
 }
 
 function onLiveState(state, previousPhase) {
@@ -131,16 +120,24 @@ function isCurrent(phase) {
 }
 
 async function onNavigation() {
+  const place = history.state;
   if (takeTokenFromAddress()) await recallAccount();
-  openRoute();
-  window.scrollTo(0, 0);
-  root.querySelector("h1")?.focus({ preventScroll: true });
+  const loading = openRoute();
+  scrollTo(0, 0);
+  // Back, or forward: to where one was, once there is something.
+  const opened = view;
+  await loading;
+  if (place > 0 && opened === view) scrollTo(0, place);
 }
 
 applyTheme();
 takeTokenFromAddress();
-await Promise.all([loadCatalog(), recallAccount()]);
+await Promise.all([loadCatalog(), isToBeAsked() && recallAccount()]);
 window.addEventListener("hashchange", onNavigation);
+window.addEventListener("storage", reopen); // somebody may have signed in from another tab
+window.addEventListener("signed-out", () => become(null, { status: 401 }));
+history.scrollRestoration = "manual"; // the browser would try before anything is there
+window.addEventListener("scrollend", () => history.replaceState(scrollY, ""));
 root.addEventListener("redraw", () => draw());
 installShortcuts(live.toggle);
 openRoute();

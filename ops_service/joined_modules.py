@@ -1,19 +1,17 @@
 """An ES module and all it imports as one script, as a browser would run them: one answer instead of sixty.
 
-Exports stand beside each other: so no two modules may export the same name. A module with a name of its own
-that another has too becomes a function, so that each keeps its own. It reads only what our own sources are
-written in, each at the beginning of a line: `import { a, b } from "./file.js";` and `export` in front of a
-declaration.
+What the modules declare stands side by side: so no two may use the same name. It reads only what our own
+sources are written in, each at the beginning of a line: `import { a, b } from "./file.js";` and `export` in
+front of a declaration.
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 _IMPORT: Final = re.compile(r'^import \{[^}]*\} from "(\.[^"]+)";\n', re.MULTILINE)
-_EXPORT: Final = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", re.MULTILINE)
+_EXPORT: Final = re.compile(r"^export (?=(?:async )?(?:function|const|class) )", re.MULTILINE)
 _DECLARED: Final = re.compile(r"^(?:async )?(?:function|const|let|class) (\w+)", re.MULTILINE)
 _OTHER: Final = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 
@@ -24,23 +22,17 @@ class NotJoinable(Exception):
 
 def joined(entry: Path) -> str:
     """The script that does what loading the module `entry` does. Raises NotJoinable."""
-    exports: dict[str, Path] = {}
-    bodies: list[tuple[str, list[str]]] = []
+    declared: dict[str, Path] = {}
+    bodies: list[str] = []
     for path in in_order(entry):
-        source = path.read_text(encoding="utf-8")
-        names = _EXPORT.findall(source)
-        for name in names:
-            if exports.setdefault(name, path) != path:
-                raise NotJoinable(f"{exports[name]} and {path} both export {name}")
-        body = _EXPORT.sub("", _IMPORT.sub("", source))
+        body = _EXPORT.sub("", _IMPORT.sub("", path.read_text(encoding="utf-8")))
         if other := _OTHER.search(body):
             raise NotJoinable(f"{path}: {other[0]}")
-        bodies.append((body, names))
-    uses = Counter(name for body, _ in bodies for name in _DECLARED.findall(body))
-    return "".join(
-        _scoped(body, names) if any(uses[name] > 1 for name in _DECLARED.findall(body)) else body
-        for body, names in bodies
-    )
+        for name in _DECLARED.findall(body):
+            if declared.setdefault(name, path) != path:
+                raise NotJoinable(f"{declared[name]} and {path} both declare {name}")
+        bodies.append(body)
+    return "".join(bodies)
 
 
 def in_order(entry: Path) -> list[Path]:
@@ -57,10 +49,3 @@ def _visit(path: Path, ancestors: list[Path], seen: set[Path]) -> Iterator[Path]
     for name in _IMPORT.findall(path.read_text(encoding="utf-8")):
         yield from _visit((path.parent / name).resolve(), [*ancestors, path], seen)
     yield path
-
-
-def _scoped(body: str, names: list[str]) -> str:
-    if not names:
-        return f"{{\n{body}}}\n"
-    listed = ", ".join(names)
-    return f"const {{ {listed} }} = (() => {{\n{body}return {{ {listed} }};\n}})();\n"

@@ -9,7 +9,7 @@ import { detailTold } from "./told.js";
 export function auditTable(lines) {
   return table({ caption: t("audit.title"), rows: lines, keyOf: (row) => row.id, columns: [
     { label: t("failure.at"), cell: (row) => timeWithAge(row.at) },
-    { label: t("audit.who"), cell: (row) => [who(row), row.address ? h("span", { class: "id" }, row.address) : null] },
+    { label: t("audit.who"), cell: (row) => [actorOf(row), row.address ? h("span", { class: "id" }, row.address) : null] },
     { label: t("audit.what"), cell: (row) => name("audit", row.action) },
     { label: t("audit.subject"), cell: (row) => [on(row.subject),
       row.detail ? h("bdi", { class: "id" }, detailTold(row)) : null] },
@@ -23,6 +23,6 @@ function on(subject) {
   return [name("audit", kind === "nobody" ? "unknown" : kind), " ", h("bdi", {}, rest.join(" "))];
 }
 
-function who({ actor, actor_kind: kind }) {
+function actorOf({ actor, actor_kind: kind }) {
   return kind === "user" ? h("bdi", {}, actor) : [t(`audit.${kind}`), kind === "token" ? [" ", h("bdi", {}, actor)] : null];
 }

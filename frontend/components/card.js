@@ -3,7 +3,7 @@ import { currentLanguage, name, t } from "../i18n/catalog.js";
 import { h } from "../lib/dom.js";
 import { ago, clock } from "../lib/format.js";
 
-const KNOWN = { 0: "unreachable", 403: "forbidden", 404: "missing", 412: "changed", 422: "wrong", 429: "busy", 500: "fault",
+const KNOWN = { 0: "unreachable", 401: "ended", 403: "forbidden", 404: "missing", 412: "changed", 422: "wrong", 429: "wait", 500: "fault",
   503: "busy" };
 
 /** A titled region showing `body(data)` of a resource; the last good data stays through an error. */
@@ -39,7 +39,7 @@ export function trouble(resource) {
 /** One line for an error: in the operator's language where it is known, else as the service titles it. */
 export function headline(error) {
   if (error.code) return name("refused", error.code);
-  return error.status in KNOWN ? t(`error.${KNOWN[error.status]}`) : error.title;
+  return error.status in KNOWN ? t(`error.${KNOWN[error.status]}`, { n: error.retryAfter }) : error.title;
 }
 
 /** The whole refusal as one text, for the line below a form. */
@@ -57,9 +57,10 @@ function fieldsTold({ code, errors }) {
   return code ? [] : [...new Set(told)];
 }
 
-// The service speaks English: beside a headline that says enough, only those who read English get its words.
-function detail({ status, code, detail: words }) {
-  return code || (status in KNOWN && currentLanguage() !== "en") ? "" : words;
+// The service speaks English: beside a headline that says enough, only those who read English get its words; nobody
+// where all is told otherwise.
+function detail({ status, code, errors, detail: words }) {
+  return code || errors.length > 0 || status === 429 || (status in KNOWN && currentLanguage() !== "en") ? "" : words;
 }
 
 /** How what the operator did went, for the line below a form. */

@@ -11,7 +11,7 @@ export function filterForm({ path, query, fields, label = t("filter.label"), ope
   const used = filtersIn(query);
   const onsubmit = (event) => {
     event.preventDefault();
-    navigate(address(path, valuesOf(event.target)));
+    navigate(address(path, valuesOf(event.target, query)));
   };
   return h("details", { class: "filter-panel", open },
     h("summary", {}, used === 0 ? label : plural("filter.used", used)),
@@ -62,9 +62,13 @@ function field(label, control) {
   return h("label", { class: "field" }, h("span", {}, label), control);
 }
 
-function valuesOf(form) {
+// What is empty stands for any value, but where the address asks for the empty one.
+function valuesOf(form, query) {
   const values = {};
-  for (const [name, value] of new FormData(form)) (values[name] ??= []).push(exactValue(form.elements[name], value));
+  for (const [name, value] of new FormData(form)) {
+    const exact = exactValue(form.elements[name], value);
+    if (exact !== "" || query.get(name) === "") (values[name] ??= []).push(exact);
+  }
   return values;
 }
 
@@ -78,5 +82,6 @@ function toInput(instant) {
   const date = new Date(instant);
   if (Number.isNaN(date.getTime())) return "";
   const offset = preference("zone") === "utc" ? 0 : date.getTimezoneOffset() * 60_000;
-  return new Date(date.getTime() - offset).toISOString().slice(0, 19);
+  // Without the seconds where there are none: as browsers give it back.
+  return new Date(date.getTime() - offset).toISOString().slice(0, 19).replace(/:00$/, "");
 }

@@ -18,17 +18,17 @@ export function projectionFacts({ fingerprint, rebuilt_at: rebuilt, verified_at:
 /** The service's readiness as facts. */
 export function healthFacts(health) {
   return facts(
-    fact("health.status", known(health.status, "ready")),
+    fact("health.status", judged(health.status, "ready")),
     fact("session.last", health.last_event_at ? timeWithAge(health.last_event_at) : t("health.no-event")),
-    fact("health.projection", known(health.projection, "current")),
+    fact("health.projection", judged(health.projection, "current")),
     fact("quarantine.title", health.quarantined === null ? NOTHING
       : verdict(health.quarantined === 0, number(health.quarantined))),
-    fact("health.database", known(health.database, "ok")),
-    fact("health.migrations", known(health.migrations, "current")));
+    fact("health.database", judged(health.database, "ok")),
+    fact("health.migrations", judged(health.migrations, "current")));
 }
 
 // A service that cannot reach its database knows nothing of the rest and says null.
-function known(value, good) {
+function judged(value, good) {
   return value === null ? NOTHING : verdict(value === good, name("health", value));
 }
 

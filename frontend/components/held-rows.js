@@ -1,7 +1,8 @@
-// While someone is in a list (focus, pointer or selected text), its rows stay where they are and are only updated
+// While someone is in a list (focus, or at the page with pointer or selected text there), its rows stay where they are and are only updated
 // in place; new ones wait behind a button.
 import { plural } from "../i18n/catalog.js";
 import { h } from "../lib/dom.js";
+import { isAttended } from "../lib/presence.js";
 
 const lists = new Map();
 
@@ -43,6 +44,6 @@ function isInUse(name) {
   const body = document.querySelector(`[data-list="${CSS.escape(name)}"] tbody`);
   if (body === null) return false;
   const selection = getSelection();
-  return body.contains(document.activeElement) || body.matches(":hover")
-    || (!selection.isCollapsed && body.contains(selection.anchorNode));
+  return body.contains(document.activeElement)
+    || (isAttended() && (body.matches(":hover") || (!selection.isCollapsed && body.contains(selection.anchorNode))));
 }

@@ -44,19 +44,21 @@ export function historyCard({ resource, pages, draw, timelineOf = (data) => data
     resource.refresh();
   };
   return () => card({ id: "history", title: t("timeline.title"), resource, lines: 10, className: "wide",
-    actions: h("div", { class: "buttons" }, zoneSwitch(draw), orderSwitch(draw)), body: (data) => body(timelineOf(data), notesOf(data), keep, more) });
+    actions: h("div", { class: "buttons" }, zoneSwitch(draw), orderSwitch(draw)), body: (data) => loadedPages(timelineOf(data), notesOf(data), keep, more) });
 }
 
-function body(history, written, keep, more) {
+function loadedPages(history, written, keep, more) {
   // Drawing a thousand events each second would be felt, so an unchanged history is left as it stands.
   const notes = history.next_cursor === null ? written : until(history.events.at(-1).created_at, written);
   const token = [currentLanguage(), preference("zone"), preference("order"), stampOf(history.events),
     notes.map(({ id }) => id)].join(" ");
+  const loaded = keep(token, () => h("div", {}, timeline(history.events, notes)));
+  // The newest are loaded last: the button stands where they will.
+  const rest = history.next_cursor === null ? null : h("button", { type: "button", "data-key": "more", onclick: more },
+    t("timeline.more", { n: number(history.total - history.events.length) }));
   return [
     h("p", { class: "total" }, plural("count.events", history.total)),
-    keep(token, () => h("div", {}, timeline(history.events, notes))),
-    history.next_cursor === null ? null : h("button", { type: "button", onclick: more },
-      t("timeline.more", { n: number(history.total - history.events.length) })),
+    preference("order") === "newest" ? [rest, loaded] : [loaded, rest],
   ];
 }
 

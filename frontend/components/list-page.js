@@ -19,6 +19,8 @@ import { pager, totalLine } from "./pager.js";
  */
 export function listPage({ kind, query, asked = query, load, csv, filters, list, concerns, draw, position }) {
   const path = `/${kind}`;
+  const whole = new URLSearchParams(asked);
+  for (const place of ["cursor", "after", "limit"]) whole.delete(place);
   const loaded = resource((signal) => load(asked, signal), { concerns });
   const rows = (data) => {
     const found = data[kind].length;
@@ -29,7 +31,7 @@ export function listPage({ kind, query, asked = query, load, csv, filters, list,
   return {
     title: () => t(`nav.${kind}`),
     resources: [loaded],
-    actions: csvButton({ path: csv, params: asked, draw }),
+    actions: csvButton({ path: csv, params: whole, draw }),
     render: () => h("div", {}, filters(), content({ resource: loaded, body: rows })),
   };
 }

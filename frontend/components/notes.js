@@ -1,36 +1,46 @@
 // The notes of a ticket, people's and the system's, and the form for a new one.
 import { api } from "../api.js";
 import { t } from "../i18n/catalog.js";
-import { may } from "../lib/account.js";
+import { account, may } from "../lib/account.js";
 import { h } from "../lib/dom.js";
 import { explainRefusal, outcome } from "./card.js";
 import { timeWithAge } from "./time.js";
 import { noteTold } from "./told.js";
 
-/** Holds the state of the note being sent; `reload` fetches the ticket anew. */
-export function noteEditor({ draw, reload }) {
+/** Keeps the note in `unsent` until it is added; `reload` fetches the ticket anew, and gives it. */
+export function noteEditor({ unsent, draw, reload }) {
   const state = { message: null, failed: false, sending: false };
 
-  async function send(ticket, field) {
-    const body = field.value.trim();
+  async function send(ticket) {
+    const body = unsent.note.trim();
     if (body === "" || state.sending) return;
     state.sending = true;
     try {
       await api.addNote(ticket.id, body);
-      field.value = "";
-      Object.assign(state, { message: t("note.added"), failed: false });
+      settle(body);
     } catch (error) {
       Object.assign(state, { message: explainRefusal(error), failed: true });
     }
+    // Where only the answer got lost, the note is there.
+    if (timesWritten(body, await reload()) > timesWritten(body, ticket) && state.failed) settle(body);
     state.sending = false;
-    await reload();
     draw();
   }
 
-  return { render: (ticket) => [list(ticket.notes), may("write") ? form({ ticket, state, send }) : null] };
+  // Whoever goes on typing meanwhile keeps that.
+  function settle(body) {
+    unsent.note = unsent.note.replace(body, "").trimStart();
+    Object.assign(state, { message: t("note.added"), failed: false });
+  }
+
+  return { render: (ticket) => [noteList(ticket.notes), may("write") ? noteForm({ ticket, unsent, state, send }) : null] };
 }
 
-function list(notes) {
+function timesWritten(body, { notes }) {
+  return notes.filter((note) => note.body === body && note.author === account()?.name).length;
+}
+
+function noteList(notes) {
   if (notes.length === 0) return h("p", { class: "muted" }, t("note.none"));
   return h("ul", { class: "notes" }, notes.map((note) => h("li", { "data-key": note.id }, noteItem(note))));
 }
@@ -45,14 +55,15 @@ export function noteItem(note) {
     h("p", { class: "note-body" }, noteTold(note)));
 }
 
-function form({ ticket, state, send }) {
+function noteForm({ ticket, unsent, state, send }) {
   const onsubmit = (event) => {
     event.preventDefault();
-    send(ticket, event.target.elements.body);
+    send(ticket);
   };
+  const oninput = ({ target }) => { unsent.note = target.value; };
   return h("form", { class: "note-form", onsubmit },
     h("label", { class: "field" }, h("span", {}, t("note.new")),
-      h("textarea", { name: "body", rows: "3", required: true, maxlength: "10000" })),
+      h("textarea", { name: "body", rows: "3", required: true, maxlength: "10000", oninput }, unsent.note)),
     h("div", { class: "buttons" }, h("button", { type: "submit" }, t("note.add"))),
     outcome(state));
 }

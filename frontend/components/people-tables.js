@@ -1,6 +1,6 @@
 // Users and API tokens as rows, with what an administrator can do to each.
 import { t } from "../i18n/catalog.js";
-import { account } from "../lib/account.js";
+import { SCOPES, account } from "../lib/account.js";
 import { h } from "../lib/dom.js";
 import { number } from "../lib/format.js";
 import { choices, selectField } from "./fields.js";
@@ -8,7 +8,6 @@ import { table } from "./table.js";
 import { timeWithAge } from "./time.js";
 
 const ROLES = ["viewer", "agent", "admin"];
-const SCOPES = ["read", "write", "admin"];
 
 /** `on` has an action for each button: role, disable, link, end. */
 export function userTable(users, on) {
@@ -16,7 +15,12 @@ export function userTable(users, on) {
     { label: t("people.name"), cell: (row) => [h("bdi", { class: "strong" }, row.name),
       row.name === account().name ? h("span", { class: "muted" }, ` ${t("people.me")}`) : null] },
     { label: t("people.role"), cell: (row) => h("select", { "aria-label": t("people.role-of", row),
-      onchange: (event) => on.role(row, event.target.value) },
+      onchange: ({ target }) => {
+        const { value } = target;
+        // What stands is shown until the change is made: it may be refused.
+        target.value = row.role;
+        on.role(row, value);
+      } },
     ROLES.map((role) => h("option", { value: role, selected: role === row.role }, t(`role.${role}`)))) },
     { label: t("ticket.status"), cell: (row) => t(`people.${row.state}`) },
     { label: t("people.sessions"), cell: (row) => number(row.sessions) },

@@ -32,7 +32,7 @@ export function quarantineList({ draw, reload, query }) {
   return (data) => [
     data.total === 0 ? empty(t("quarantine.empty")) : [
       totalLine("events", data.total),
-      table({ caption: t("quarantine.title"), columns: columns(retry), rows: data.events, keyOf: (row) => row.position }),
+      table({ caption: t("quarantine.title"), columns: quarantineColumns(retry), rows: data.events, keyOf: (row) => row.position }),
       pager({ path: "/health", query, answer: data, shown: data.events.length, parameter: "quarantined" }),
       may("write") ? h("div", { class: "buttons" }, h("button", { type: "button", onclick: () => retry() }, t("quarantine.retry-all"))) : null,
     ],
@@ -40,7 +40,7 @@ export function quarantineList({ draw, reload, query }) {
   ];
 }
 
-function columns(retry) {
+function quarantineColumns(retry) {
   return [
     { label: t("event.one"), cell: eventLink },
     { label: t("session.one"), cell: idLink },
@@ -49,5 +49,5 @@ function columns(retry) {
     may("write") && { label: t("people.actions"), cell: (row) => h("button", { type: "button", class: "quiet",
       "aria-label": t("quarantine.retry-one", { session: row.session_id }), onclick: () => retry(row.session_id) },
     t("quarantine.retry")) },
-  ].filter(Boolean);
+  ];
 }

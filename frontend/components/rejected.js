@@ -13,21 +13,21 @@ export function rejectedList(data, query) {
   if (data.total === 0) return empty(t("rejected.empty"));
   return [
     totalLine("deliveries", data.total),
-    table({ caption: t("rejected.title"), columns: columns(), rows: data.rejected, keyOf: (row) => row.id }),
+    table({ caption: t("rejected.title"), columns: rejectedColumns(), rows: data.rejected, keyOf: (row) => row.id }),
     pager({ path: "/health", query, answer: data, shown: data.rejected.length, parameter: "rejected" }),
   ];
 }
 
-function columns() {
+function rejectedColumns() {
   return [
     { label: t("rejected.delivery"), cell: (row) => h("bdi", { class: "id" }, row.webhook_id) },
     { label: t("session.source"), cell: (row) => h("bdi", {}, row.source) },
-    { label: t("failure.reason"), cell: (row) => [h("bdi", { class: "clip" }, `${row.status} · ${row.detail}`), body(row)] },
+    { label: t("failure.reason"), cell: (row) => [h("bdi", { class: "clip" }, `${row.status} · ${row.detail}`), rejectedBody(row)] },
     { label: t("event.received"), cell: (row) => timeWithAge(row.received_at) },
   ];
 }
 
-function body(row) {
+function rejectedBody(row) {
   return h("details", { class: "raw" }, h("summary", {}, t("rejected.body", { n: number(row.body_bytes) })),
     payload(row.body, t("timeline.data-of", { type: row.webhook_id })));
 }

@@ -33,11 +33,11 @@ export function stageTimes(session, set = {}) {
     const at = session.reached[stage] ?? null;
     const since = at !== null && previous !== null ? secondsBetween(previous, at) : null;
     previous = at ?? previous;
-    return step(stage, at, since, setBy(set[`reached_${stage}`]));
+    return stageTime(stage, at, since, setBy(set[`reached_${stage}`]));
   }));
 }
 
-function step(stage, at, since, by) {
+function stageTime(stage, at, since, by) {
   return h("li", { class: at === null ? "step step-missing" : "step", "data-key": stage },
     h("span", { class: "step-name" }, t(`stage.${stage}`)),
     h("span", {}, at === null ? t("session.not-reached") : [exactTime(at), by]),

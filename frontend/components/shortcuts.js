@@ -6,7 +6,7 @@ import { navigate } from "../lib/router.js";
 
 const PLACES = { d: "dashboard", t: "tickets", s: "sessions", e: "events", h: "health" };
 const LISTED = ["?", "/", "j", "k", "Enter", ...Object.keys(PLACES), "p"];
-const ROWS = "main :is(.list tbody th, .event-head) a";
+const ROWS = "main :is(.list tbody th a, .event-head a, .folded summary)";
 const TYPING = "input, select, textarea, [contenteditable]";
 const SEQUENCE_MS = 1500;
 
@@ -71,9 +71,9 @@ function focusSearch() {
   return true;
 }
 
-// A row's own link takes the focus, so that Enter opens it without any help.
+// A row's own link takes the focus, so that Enter opens it without any help; what is folded away cannot.
 function step(by) {
-  const links = [...document.querySelectorAll(ROWS)];
+  const links = [...document.querySelectorAll(ROWS)].filter((link) => link.checkVisibility());
   const row = document.activeElement.closest("tr, li");
   const at = links.findIndex((link) => link.closest("tr, li") === row);
   const next = links[at === -1 ? 0 : at + by];

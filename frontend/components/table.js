@@ -4,7 +4,7 @@ import { heldList, holdRows } from "./held-rows.js";
 
 /**
  * @param caption  what the table lists, read out by screen readers
- * @param columns  [{label, cell(row), className?}]; the first one heads the row
+ * @param columns  [{label, cell(row), className?}], false for none; the first one heads the row
  * @param keyOf    a stable key for each row
  * @param holds    false where rows only come and go by what the operator does in the table itself
  */
@@ -14,7 +14,8 @@ export function table({ caption, columns, rows, keyOf, holds = true }) {
   return heldList(caption, held.waiting, plainTable({ caption, columns, rows: held.rows, keyOf }));
 }
 
-function plainTable({ caption, columns, rows, keyOf }) {
+function plainTable({ caption, columns: wanted, rows, keyOf }) {
+  const columns = wanted.filter(Boolean);
   return h("table", { class: "list", role: "table", "data-key": "table" },
     h("caption", { class: "visually-hidden" }, caption),
     h("thead", { role: "rowgroup" }, h("tr", { role: "row" },

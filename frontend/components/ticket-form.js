@@ -9,9 +9,9 @@ import { STATUSES } from "../lib/stages.js";
 import { explainRefusal, outcome } from "./card.js";
 import { choices, selectField, textField } from "./fields.js";
 
-/** Holds unsaved edits across updates; `reload` fetches the ticket anew. */
-export function ticketEditor({ draw, reload }) {
-  const state = { draft: {}, base: {}, message: null, failed: false, saving: false };
+/** Keeps edits in `unsent` until they are saved; `reload` fetches the ticket anew. */
+export function ticketEditor({ unsent: { draft, base }, draw, reload }) {
+  const state = { message: null, failed: false, saving: false };
 
   async function save(ticket) {
     state.saving = true;
@@ -22,28 +22,40 @@ export function ticketEditor({ draw, reload }) {
   }
 
   async function attempt(ticket) {
+    const sent = { ...draft };
     try {
-      await api.updateTicket(ticket.id, ticket.version, changesOf(state.draft));
-      Object.assign(state, { draft: {}, base: {}, message: t("ticket.saved"), failed: false });
+      settle(sent, editable(await api.updateTicket(ticket.id, ticket.version, changesOf(sent))));
+      Object.assign(state, { message: t("ticket.saved"), failed: false });
     } catch (error) {
       Object.assign(state, { message: explain(error), failed: true });
     }
     await reload();
   }
 
+  // What was typed while the answer was on its way is still a draft, and begins with what was saved.
+  function settle(sent, saved) {
+    for (const field in sent) {
+      base[field] = saved[field];
+      if (draft[field] === sent[field]) {
+        delete draft[field];
+        delete base[field];
+      }
+    }
+  }
+
   function touch(ticket, field, value) {
-    state.base[field] ??= valuesOf(ticket)[field];
-    state.draft[field] = value;
+    base[field] ??= editable(ticket)[field];
+    draft[field] = value;
     state.message = null;
     draw();
   }
 
-  return { render: (ticket) => (may("write") ? form({ ticket, state, touch, save }) : assigneeLine(ticket)) };
+  return { render: (ticket) => (may("write") ? editForm({ ticket, draft, base, state, touch, save }) : assigneeLine(ticket)) };
 }
 
-function form({ ticket, state, touch, save }) {
-  const { draft, saving } = state;
-  const shown = { ...valuesOf(ticket), ...draft };
+function editForm({ ticket, draft, base, state, touch, save }) {
+  const { saving } = state;
+  const shown = { ...editable(ticket), ...draft };
   const onsubmit = (event) => {
     event.preventDefault();
     if (!saving && !isEmpty(draft)) save(ticket);
@@ -56,7 +68,7 @@ function form({ ticket, state, touch, save }) {
     h("div", { class: "buttons" },
       h("button", { type: "submit", class: "primary", "aria-disabled": String(saving || isEmpty(draft)) },
         t(saving ? "saving" : "save"))),
-    overtaken(ticket, state).map(([field, theirs]) => h("p", { class: "message message-bad", "data-key": field },
+    overtaken(ticket, base).map(([field, theirs]) => h("p", { class: "message message-bad", "data-key": field },
       t("ticket.overtaken", { field: t(`ticket.${field}`), value: theirs || NOTHING }))),
     outcome(state));
 }
@@ -65,13 +77,13 @@ function assigneeLine({ assignee }) {
   return h("p", {}, h("span", { class: "muted" }, t("ticket.assignee"), ": "), h("bdi", {}, assignee ?? NOTHING));
 }
 
-function valuesOf({ status, assignee, tags }) {
+function editable({ status, assignee, tags }) {
   return { status, assignee: assignee ?? "", tags: tags.join(", ") };
 }
 
 /** The edited fields whose value at the service is no longer the one the editing began with. */
-function overtaken(ticket, { base }) {
-  const present = valuesOf(ticket);
+function overtaken(ticket, base) {
+  const present = editable(ticket);
   return Object.keys(base).filter((field) => base[field] !== present[field])
     .map((field) => [field, field === "status" ? name("status", present.status) : present[field]]);
 }

@@ -9,44 +9,22 @@ import { exactTime, timeWithAge } from "./time.js";
 
 /** A table of tickets; `wide` adds the columns a full page has room for. */
 export function ticketTable({ caption, tickets, wide }) {
-  const columns = wide ? [which, status, stage, inStage, assignee, tags, () => opened("extra")] : [which, status, opened];
-  return table({ caption, columns: columns.map((column) => column()), rows: tickets, keyOf: (row) => row.id });
-}
-
-function which() {
-  return { label: t("ticket.one"), cell: (row) => [
-    h("a", { href: ticketAddress(row.id), class: "strong" }, `#${row.id} `, h("bdi", {}, row.domain ?? row.session_id)),
-  ] };
-}
-
-function status() {
-  return { label: t("ticket.status"), cell: (row) => statusBadge(row.status) };
-}
-
-function stage() {
-  return { label: t("session.stage"), cell: (row) => [
-    row.current_stage === null ? t("stage.none") : name("stage", row.current_stage),
-    row.stalled ? h("div", {}, badge("stalled", t("state.stalled"))) : null] };
-}
-
-function inStage() {
-  return { label: t("ticket.in-stage"), cell: (row) => (row.stage_since === null ? NOTHING
-    : exactTime(row.stage_since, wholeMinutes(secondsBetween(row.stage_since, new Date().toISOString())))) };
+  return table({ caption, rows: tickets, keyOf: (row) => row.id, columns: [
+    { label: t("ticket.one"), cell: (row) =>
+      h("a", { href: ticketAddress(row.id), class: "strong" }, `#${row.id} `, h("bdi", {}, row.domain ?? row.session_id)) },
+    { label: t("ticket.status"), cell: (row) => statusBadge(row.status) },
+    wide && { label: t("session.stage"), cell: (row) => [
+      row.current_stage === null ? t("stage.none") : name("stage", row.current_stage),
+      row.stalled ? h("div", {}, badge("stalled", t("state.stalled"))) : null] },
+    wide && { label: t("ticket.in-stage"), cell: (row) => (row.stage_since === null ? NOTHING
+      : exactTime(row.stage_since, wholeMinutes(secondsBetween(row.stage_since, new Date().toISOString())))) },
+    wide && { label: t("ticket.assignee"), cell: (row) => (row.assignee ? h("bdi", {}, row.assignee) : NOTHING) },
+    wide && { label: t("ticket.tags"), cell: (row) => tagList(row.tags) ?? NOTHING },
+    { label: t("ticket.opened"), className: wide && "extra", cell: (row) => timeWithAge(row.created_at) },
+  ] });
 }
 
 // Seconds in every row would make the page flicker.
 function wholeMinutes(seconds) {
   return duration(seconds < 60 ? Math.max(0, Math.floor(seconds)) : Math.floor(seconds / 60) * 60);
-}
-
-function assignee() {
-  return { label: t("ticket.assignee"), cell: (row) => (row.assignee ? h("bdi", {}, row.assignee) : NOTHING) };
-}
-
-function tags() {
-  return { label: t("ticket.tags"), cell: (row) => tagList(row.tags) ?? NOTHING };
-}
-
-function opened(className) {
-  return { label: t("ticket.opened"), className, cell: (row) => timeWithAge(row.created_at) };
 }

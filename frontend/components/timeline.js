@@ -68,7 +68,7 @@ function eventItem(item) {
       exactTime(event.created_at, preciseClock(event.created_at), null),
       h("a", { class: "event-name", href: eventAddress(event.position) }, title(event)),
       effectBadge(event.effect),
-      marks(event)),
+      oddities(event)),
     meaning(event),
     details(event));
 }
@@ -79,7 +79,7 @@ function gap({ since, long }) {
   return h("span", { class: long ? "gap gap-long" : "gap" }, text);
 }
 
-function marks(event) {
+function oddities(event) {
   return [
     isLate(event) ? badge("late", t("timeline.late")) : null,
     event.clock_skew ? badge("late", t("timeline.skewed")) : null,
@@ -115,10 +115,10 @@ function details(event) {
 
 function fill({ target }) {
   const opened = target.closest("details");
-  if (eventOf.has(opened) && opened.childElementCount === 1) opened.append(...content(eventOf.get(opened)));
+  if (eventOf.has(opened) && opened.childElementCount === 1) opened.append(...openedData(eventOf.get(opened)));
 }
 
-function content(event) {
+function openedData(event) {
   const whole = payload(event.data, t("timeline.data-of", { type: event.event_type }));
   if (!event.data_truncated) return [whole];
   return [whole, h("p", {}, t("timeline.cut"), " ", h("a", { href: eventAddress(event.position) }, t("timeline.whole")))];

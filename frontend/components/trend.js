@@ -20,7 +20,7 @@ export function trend({ days }) {
       h("span", {}, h("span", { class: `swatch fill-${kind}` }), " ", t(`tile.${text}`)))),
     h("details", {}, h("summary", {}, t("trend.table")),
       h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("trend.table") },
-        table({ caption: t("trend.title"), columns: columns(), rows: [...days].reverse(), keyOf: (row) => row.day }))),
+        table({ caption: t("trend.title"), columns: dayColumns(), rows: [...days].reverse(), keyOf: (row) => row.day }))),
   ];
 }
 
@@ -42,8 +42,8 @@ function column(day, most) {
     part("active", sessions - completed - failed), part("failed", failed), part("onward", completed));
 }
 
-function columns() {
-  const link = (count, filters) => (row) => h("a", { href: began(row.day, filters) }, number(count(row)));
+function dayColumns() {
+  const link = (count, filters) => (row) => h("a", { href: beganOn(row.day, filters) }, number(count(row)));
   return [
     { label: t("trend.day"), cell: (row) => shortDay(row.day) },
     { label: t("trend.began"), className: "numeric", cell: link((row) => row.sessions, { reached: "started" }) },
@@ -53,7 +53,7 @@ function columns() {
   ];
 }
 
-function began(day, filters) {
+function beganOn(day, filters) {
   const until = new Date(Date.parse(day) + DAY_MS).toISOString();
   return address("/sessions", { ...filters, began_since: day, began_until: until });
 }

@@ -1,7 +1,7 @@
 // Who is signed in, as far as this page knows. The session itself is a cookie that no script can read.
 
-const SCOPES = ["read", "write", "admin"];
-const HINT = "ops.signed-in";
+export const SCOPES = ["read", "write", "admin"];
+const SIGNED_IN = "ops.signed-in";
 let me = null;
 
 /** {name, kind, scope}, or null. */
@@ -15,12 +15,15 @@ export function may(scope) {
 /** Notes who has signed in; null: nobody. */
 export function setAccount(value) {
   me = value;
-  if (value?.kind === "user") localStorage.setItem(HINT, "1");
-  else localStorage.removeItem(HINT);
+  if (value?.kind === "user") localStorage.setItem(SIGNED_IN, value.name);
+  else localStorage.removeItem(SIGNED_IN);
 }
 
-/** True when asking the service who we are may have an answer. */
-export const mayBeSignedIn = () => localStorage.getItem(HINT) !== null;
+/** True when asking the service who we are may have another answer than `account`: this tab's token, or a name of this browser. */
+export function isToBeAsked() {
+  const name = localStorage.getItem(SIGNED_IN);
+  return token() === null ? name !== null && name !== me?.name : me === null;
+}
 
 // An API token for this tab, for a screen on the wall: from `#token=…`, gone when the tab closes. People sign in.
 const TOKEN = "ops.token";
@@ -40,7 +43,7 @@ export function dropToken() {
 export function takeTokenFromAddress() {
   const match = IN_HASH.exec(location.hash);
   if (match === null) return false;
-  sessionStorage.setItem(TOKEN, decodeURIComponent(match[1]));
+  sessionStorage.setItem(TOKEN, match[1]);
   history.replaceState(null, "", `${location.pathname}#/`);
   return true;
 }

@@ -12,11 +12,11 @@ export function createConnection({ open, onMessage, onState }) {
   async function run(position, signal) {
     let failures = 0;
     while (!signal.aborted) {
-      const began = Date.now();
-      const ended = await once(signal).catch(() => false);
+      const began = performance.now();
+      const ended = await once().catch(() => false);
       if (signal.aborted) return;
       // The service ends each stream after a minute, to look at the credentials again: that is no failure.
-      failures = ended && Date.now() - began > TIMING.shortest ? 0 : failures + 1;
+      failures = ended && performance.now() - began > TIMING.shortest ? 0 : failures + 1;
       if (failures === 0) continue;
       onState("down");
       await pause(backoff(failures), signal);
@@ -24,11 +24,9 @@ export function createConnection({ open, onMessage, onState }) {
 
     async function once() {
       const attempt = new AbortController();
-      const abort = () => attempt.abort();
-      signal.addEventListener("abort", abort, { once: true });
-      const silence = watchdog(abort);
+      const silence = watchdog(() => attempt.abort());
       try {
-        const response = await open(position, attempt.signal);
+        const response = await open(position, AbortSignal.any([signal, attempt.signal]));
         failures = 0;
         onState("connected");
         await readEventStream(response.body, {
@@ -41,7 +39,6 @@ export function createConnection({ open, onMessage, onState }) {
         return true;
       } finally {
         silence.stop();
-        signal.removeEventListener("abort", abort);
       }
     }
   }
@@ -100,12 +97,12 @@ async function readEventStream(body, { onMessage, onLife }) {
 }
 
 function parse(block) {
-  const fields = Object.fromEntries(block.split("\n").map(field));
+  const fields = Object.fromEntries(block.split("\n").map(nameAndValue));
   if (fields.data === undefined) return null;
   return { kind: fields.event, id: fields.id === undefined ? null : Number(fields.id), data: JSON.parse(fields.data) };
 }
 
-function field(line) {
+function nameAndValue(line) {
   const colon = line.indexOf(": ");
   return [line.slice(0, colon), line.slice(colon + 2)];
 }

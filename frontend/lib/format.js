@@ -3,35 +3,36 @@ import { locale } from "../i18n/catalog.js";
 import { preference } from "./preferences.js";
 
 export const NOTHING = "—";
+const UNITS = [["day", 86_400], ["hour", 3600], ["minute", 60], ["second", 1]];
 const cache = new Map();
 
 /** A whole number with the language's separators. */
 export function number(value) {
-  return cached("number", () => new Intl.NumberFormat(locale())).format(value);
+  return cached("number", Intl.NumberFormat).format(value);
 }
 
 /** A ratio as a percentage, or a dash when there is none. */
 export function percent(ratio) {
-  if (ratio === null || ratio === undefined || !Number.isFinite(ratio)) return NOTHING;
-  const options = { style: "percent", maximumFractionDigits: 1 };
-  return cached("percent", () => new Intl.NumberFormat(locale(), options)).format(ratio);
+  if (!Number.isFinite(ratio)) return NOTHING;
+  return cached("percent", Intl.NumberFormat, { style: "percent", maximumFractionDigits: 1 }).format(ratio);
 }
 
 /** The difference of two ratios in percentage points, with its sign. */
 export function points(difference) {
-  const options = { signDisplay: "exceptZero", maximumFractionDigits: 1 };
-  return cached("points", () => new Intl.NumberFormat(locale(), options)).format(100 * difference);
+  return cached("points", Intl.NumberFormat, { signDisplay: "exceptZero", maximumFractionDigits: 1 }).format(100 * difference);
 }
 
 /** A length of time in its two largest units, or a dash. */
 export function duration(seconds) {
-  if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return NOTHING;
+  if (!Number.isFinite(seconds)) return NOTHING;
   if (seconds < 10) return inUnit(Math.max(0, Math.round(seconds * 10) / 10), "second");
-  const whole = Math.round(seconds);
-  if (whole < 60) return inUnit(whole, "second");
-  if (whole < 3600) return pair(Math.floor(whole / 60), "minute", whole % 60, "second");
-  if (whole < 86400) return pair(Math.floor(whole / 3600), "hour", Math.floor((whole % 3600) / 60), "minute");
-  return pair(Math.floor(whole / 86400), "day", Math.floor((whole % 86400) / 3600), "hour");
+  let rest = Math.round(seconds);
+  const largest = UNITS.findIndex(([, length]) => rest >= length);
+  return UNITS.slice(largest, largest + 2).map(([unit, length]) => {
+    const amount = Math.floor(rest / length);
+    rest %= length;
+    return amount === 0 ? "" : inUnit(amount, unit);
+  }).join(" ").trim();
 }
 
 /** Seconds from one instant to a later one; negative when the clocks disagree. */
@@ -41,10 +42,9 @@ export function secondsBetween(earlier, later) {
 
 /** "3 minutes ago", coarse, for reading beside an exact time. */
 export function ago(instant) {
-  const seconds = Math.round((Date.now() - new Date(instant)) / 1000);
-  const [amount, unit] = coarse(Math.abs(seconds));
-  const formatter = cached("ago", () => new Intl.RelativeTimeFormat(locale(), { numeric: "auto", style: "short" }));
-  return formatter.format(seconds < 0 ? amount : -amount, unit);
+  const seconds = Math.round((new Date(instant) - Date.now()) / 1000);
+  const [unit, length] = UNITS.find((one) => Math.abs(seconds) >= one[1]) ?? UNITS.at(-1);
+  return cached("ago", Intl.RelativeTimeFormat, { numeric: "auto", style: "short" }).format(Math.trunc(seconds / length), unit);
 }
 
 /** Time of day with seconds. */
@@ -66,7 +66,7 @@ export function day(instant) {
 /** A day of the service's calendar, which is UTC, short. */
 export function shortDay(instant) {
   const options = { weekday: "short", day: "2-digit", month: "short", timeZone: "UTC" };
-  return cached("short-day", () => new Intl.DateTimeFormat(locale(), options)).format(new Date(instant));
+  return cached("short-day", Intl.DateTimeFormat, options).format(new Date(instant));
 }
 
 /** Day and time, short: the time alone when the day is today. */
@@ -91,31 +91,18 @@ export function zoneName() {
   return preference("zone") === "utc" ? "UTC" : Intl.DateTimeFormat().resolvedOptions().timeZone;
 }
 
-function coarse(seconds) {
-  if (seconds < 60) return [seconds, "second"];
-  if (seconds < 3600) return [Math.floor(seconds / 60), "minute"];
-  if (seconds < 86400) return [Math.floor(seconds / 3600), "hour"];
-  return [Math.floor(seconds / 86400), "day"];
-}
-
-function pair(major, majorUnit, minor, minorUnit) {
-  const first = inUnit(major, majorUnit);
-  return minor === 0 ? first : `${first} ${inUnit(minor, minorUnit)}`;
-}
-
 function inUnit(amount, unit) {
   const options = { style: "unit", unit, unitDisplay: "narrow", maximumFractionDigits: 1 };
-  return cached(`unit-${unit}`, () => new Intl.NumberFormat(locale(), options)).format(amount);
+  return cached(`unit-${unit}`, Intl.NumberFormat, options).format(amount);
 }
 
 function inZone(name, options, instant) {
   const timeZone = preference("zone") === "utc" ? "UTC" : undefined;
-  const formatter = cached(`${name}-${timeZone}`, () => new Intl.DateTimeFormat(locale(), { ...options, timeZone }));
-  return formatter.format(new Date(instant));
+  return cached(`${name}-${timeZone}`, Intl.DateTimeFormat, { ...options, timeZone }).format(new Date(instant));
 }
 
-function cached(name, build) {
+function cached(name, Format, options) {
   const key = `${locale()}-${name}`;
-  if (!cache.has(key)) cache.set(key, build());
+  if (!cache.has(key)) cache.set(key, new Format(locale(), options));
   return cache.get(key);
 }

@@ -17,9 +17,10 @@ export function createLive({ createStream, refresh, onState }) {
   let isStarted = false;
   let waiting = [];
   let running = null;
-  let lastRun = -Infinity;
+  let lastRun = -Infinity; // by the clock that nobody sets
   let gapTimer = null;
   let pollTimer = null;
+  let retryTimer = null;
 
   function set(change) {
     const { phase } = state;
@@ -69,14 +70,14 @@ export function createLive({ createStream, refresh, onState }) {
     gapTimer = setTimeout(() => {
       gapTimer = null;
       Promise.resolve(running).then(() => isAsleep() || refreshWaiting());
-    }, Math.max(0, lastRun + TIMING.refreshGap - Date.now()));
+    }, Math.max(0, lastRun + TIMING.refreshGap - performance.now()));
   }
 
   function refreshWaiting() {
     if (waiting?.length === 0) return running;
     const messages = waiting;
     waiting = [];
-    lastRun = Date.now();
+    lastRun = performance.now();
     running ??= run(messages).finally(() => { running = null; });
     return running;
   }
@@ -87,7 +88,8 @@ export function createLive({ createStream, refresh, onState }) {
     if (fresh) set({ phase: isUp ? "live" : phaseWithoutStream(), updatedAt: Date.now() });
     else {
       set({ phase: "reconnecting" });
-      setTimeout(refreshAll, TIMING.retry);
+      clearTimeout(retryTimer);
+      retryTimer = setTimeout(refreshAll, TIMING.retry);
     }
   }
 
@@ -102,10 +104,11 @@ export function createLive({ createStream, refresh, onState }) {
 
   return {
     state,
-    /** Loads everything after whatever still runs: for a page that has just replaced another. */
+    /** Loads everything, whatever still runs for the page that this one has replaced. */
     restart() {
       waiting = null;
-      return Promise.resolve(running).then(refreshWaiting);
+      running = null;
+      return refreshWaiting();
     },
     start() {
       if (isStarted) return;

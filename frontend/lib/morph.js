@@ -88,11 +88,12 @@ function patch(old, next) {
   patchAttributes(old, next);
   adoptHandlers(old, next);
   patchChildren(old, [...next.childNodes]);
+  if (old.nodeName === "TEXTAREA") old.value = next.value;
 }
 
 function patchAttributes(old, next) {
   for (const { name, value } of [...next.attributes]) {
-    if (name !== "style" && old.getAttribute(name) !== value) setAttribute(old, name, value);
+    if (old.getAttribute(name) !== value && !isTheReaders(old, name)) setAttribute(old, name, value);
   }
   for (const { name } of [...old.attributes]) {
     if (!next.hasAttribute(name) && !isTheReaders(old, name)) removeAttribute(old, name);
@@ -136,6 +137,6 @@ function restoreFocus(lineage) {
   if (focused === undefined || document.activeElement === focused) return;
   const nearest = lineage.find((element) => element.isConnected);
   if (nearest === undefined) return;
-  if (nearest !== focused) nearest.setAttribute("tabindex", "-1");
+  if (nearest.tabIndex < 0) nearest.setAttribute("tabindex", "-1");
   nearest.focus({ preventScroll: true });
 }

@@ -7,11 +7,11 @@ export function currentRoute() {
   return { path: `/${segments.join("/")}`, segments, query: new URLSearchParams(search) };
 }
 
-/** An address for `path` with the given parameters; empty ones are left out, arrays repeat. */
+/** An address for `path` with the given parameters; null and undefined are left out, arrays repeat. */
 export function address(path, params = {}) {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(params)) {
-    for (const one of [value].flat()) if (one !== null && one !== undefined && one !== "") query.append(name, one);
+    for (const one of [value].flat()) if (one !== null && one !== undefined) query.append(name, one);
   }
   const search = query.toString();
   return search === "" ? `#${path}` : `#${path}?${search}`;

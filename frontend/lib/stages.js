@@ -19,7 +19,7 @@ export function sessionsIn({ since, until, as_of }, filters) {
 
 /** Lists the sessions that stand failed with this code; null for those without any. */
 export function failedWith(scope, code) {
-  return `${sessionsIn(scope, { state: "failed" })}&failure_code=${encodeURIComponent(code ?? "")}`;
+  return sessionsIn(scope, { state: "failed", failure_code: code ?? "" });
 }
 
 /** Lists the sessions that went beyond `stage`: all who reached the next one. */

@@ -42,13 +42,13 @@ function foldRepeats(entries) {
   const runs = [];
   for (const entry of entries) {
     const run = runs.at(-1);
-    if (run !== undefined && isAlike(run[0], entry)) run.push(entry);
+    if (run !== undefined && isRepeat(run[0], entry)) run.push(entry);
     else runs.push([entry]);
   }
   return runs.flatMap((run) => (run.length < FOLD_FROM ? run : [foldOf(run)]));
 }
 
-function isAlike(one, other) {
+function isRepeat(one, other) {
   if (one.kind === "note" || other.kind === "note") return false;
   return FOLDABLE.has(one.event.effect) && one.event.effect === other.event.effect
     && one.event.event_type === other.event.event_type && !other.long;

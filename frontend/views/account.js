@@ -19,7 +19,7 @@ export function accountView({ draw, signOut }) {
       form.reset();
       Object.assign(state, { message: t("account.changed"), failed: false });
     } catch (error) {
-      Object.assign(state, { message: refusal(error), failed: true });
+      Object.assign(state, { message: explainRefusal(error), failed: true });
     }
     state.saving = false;
     draw();
@@ -47,8 +47,4 @@ function passwordCard(state, onsubmit) {
       passwordField("fresh", t("welcome.password"), true),
       h("div", { class: "buttons" }, h("button", { type: "submit", class: "primary" }, t("account.change"))),
       outcome(state)));
-}
-
-function refusal(error) {
-  return error.status === 429 ? t("sign-in.wait", { n: error.retryAfter }) : explainRefusal(error);
 }

@@ -144,7 +144,8 @@ function failures({ failures: reasons, stages, scope }) {
   return [
     h("p", { class: "total" }, h("a", { href: sessionsIn(scope, { state: "failed" }) },
       t("failures.all", { n: number(stages.failed) }))),
-    h("ul", { class: "reasons" }, reasons.map((each) => reason(scope, each))),
+    h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": t("failures.title") },
+      h("ul", { class: "reasons" }, reasons.map((each) => reason(scope, each)))),
   ];
 }
 

@@ -17,13 +17,13 @@ export function eventView({ route }) {
     title: () => t("event.title", { position }),
     resources: [event],
     render: () => h("div", { class: "stack" },
-      card({ id: "event", title: t("event.one"), resource: event, body: known }),
+      card({ id: "event", title: t("event.one"), resource: event, body: eventFacts }),
       card({ id: "payload", title: t("event.payload"), resource: event, body: (data) =>
         payload(data.payload ?? data.data ?? {}, t("timeline.data-of", { type: data.event_type })) })),
   };
 }
 
-function known(event) {
+function eventFacts(event) {
   return facts(
     fact("event.type", event.event_type),
     fact("event.id", h("bdi", {}, event.event_id)),

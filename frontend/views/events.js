@@ -16,11 +16,11 @@ const NEWEST_FIRST = "desc";
 export function eventsView({ query, draw }) {
   const asked = { order: NEWEST_FIRST, ...Object.fromEntries(query) };
   return listPage({ kind: "events", query, asked, draw, load: api.events, csv: "/events.csv", concerns: byEvents,
-    position: "after", filters: () => filters(query), list: ({ events }) =>
-      table({ caption: t("nav.events"), columns: columns(), rows: events, keyOf: (row) => row.position }) });
+    position: "after", filters: () => eventFilters(query), list: ({ events }) =>
+      table({ caption: t("nav.events"), columns: eventColumns(), rows: events, keyOf: (row) => row.position }) });
 }
 
-function filters(query) {
+function eventFilters(query) {
   return filterForm({ path: "/events", query, fields: [
     textField("session_id", t("session.id"), query.get("session_id"), { type: "search" }),
     textField("event_type", t("event.type"), query.get("event_type")),
@@ -32,7 +32,7 @@ function filters(query) {
   ] });
 }
 
-function columns() {
+function eventColumns() {
   return [
     { label: t("event.one"), cell: eventLink },
     { label: t("session.one"), cell: idLink },

@@ -11,9 +11,9 @@ import { byEventsAndService, byService, resource } from "../lib/resource.js";
 
 export function healthView({ query, draw }) {
   const health = resource((signal) => api.readiness(signal), { concerns: byEventsAndService });
-  const quarantined = resource((signal) => api.quarantined(page(query, "quarantined"), signal),
+  const quarantined = resource((signal) => api.quarantined(pageIn(query, "quarantined"), signal),
     { concerns: byService });
-  const rejected = resource((signal) => api.rejected(page(query, "rejected"), signal), { concerns: byService });
+  const rejected = resource((signal) => api.rejected(pageIn(query, "rejected"), signal), { concerns: byService });
   const reload = () => Promise.all([health.refresh(), quarantined.refresh()]);
   const drawQuarantined = quarantineList({ draw, reload, query });
   return {
@@ -28,7 +28,7 @@ export function healthView({ query, draw }) {
   };
 }
 
-function page(query, name) {
+function pageIn(query, name) {
   return query.has(name) ? { cursor: query.get(name) } : {};
 }
 

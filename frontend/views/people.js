@@ -17,14 +17,19 @@ export function peopleView({ query, draw }) {
   const tokens = resource((signal) => api.tokens({}, signal), untold);
   const audit = resource((signal) => api.audit(query, signal), untold);
   const outcome = { users: {}, tokens: {} };
+  let running = false;
 
-  /** Runs an action, tells how it went beside `list`, and shows what has become of everything. */
-  async function run(list, action, tell = () => ({})) {
+  /** Runs an action, tells how it went beside `list`, empties its `form`, and shows what has become of everything. */
+  async function run(list, action, tell = () => ({}), form = null) {
+    if (running) return;
+    running = true;
     try {
       outcome[list] = tell(await action());
+      form?.reset();
     } catch (error) {
       outcome[list] = { message: explainRefusal(error) };
     }
+    running = false;
     draw();
     await Promise.all([users, tokens, audit].map((one) => one.refresh()));
     draw();
@@ -37,9 +42,9 @@ export function peopleView({ query, draw }) {
     link: (user) => run("users", () => api.renewLink(user.id), link),
     end: (user) => run("users", () => api.endSessions(user.id)),
   };
-  const invite = ({ name, role }) => run("users", () => api.inviteUser({ name: name.value, role: role.value }), link);
-  const create = ({ name, scope }) => run("tokens", () => api.createToken({ name: name.value, scope: scope.value }),
-    ({ token }) => ({ text: t("people.token"), secret: token }));
+  const invite = (filled, form) => run("users", () => api.inviteUser(filled), link, form);
+  const create = (filled, form) => run("tokens", () => api.createToken(filled),
+    ({ token }) => ({ text: t("people.token"), secret: token }), form);
   const revoke = (token) => run("tokens", () => api.revokeToken(token.id));
 
   return {
@@ -60,8 +65,7 @@ export function peopleView({ query, draw }) {
 function form(label, choice, action) {
   const onsubmit = (event) => {
     event.preventDefault();
-    action(event.target.elements);
-    event.target.reset();
+    action(Object.fromEntries(new FormData(event.target)), event.target);
   };
   return h("form", { class: "ticket-form people-form", "aria-label": label, onsubmit },
     nameField(null, { autocomplete: "off" }), choice,

@@ -9,19 +9,17 @@ import { address } from "../lib/router.js";
 import { byEvents } from "../lib/resource.js";
 import { STAGES, STATES } from "../lib/stages.js";
 
-const PATH = "/sessions";
-
 export function sessionsView({ query, draw }) {
   return listPage({ kind: "sessions", query, draw, load: api.sessions, csv: "/onboard/sessions.csv", concerns: byEvents,
-    filters: () => filters(query), list: ({ sessions }) => [
-      query.has("as_of") ? asOfNotice(query.get("as_of"), address(PATH, { state: query.getAll("state") })) : null,
+    filters: () => sessionFilters(query), list: ({ sessions }) => [
+      query.has("as_of") ? asOfNotice(query.get("as_of"), address("/sessions", { state: query.getAll("state") })) : null,
       sessionTable({ caption: t("nav.sessions"), sessions, wide: true })] });
 }
 
-function filters(query) {
+function sessionFilters(query) {
   const any = ["", t("filter.any")];
   const stages = [any, ...choices("stage", STAGES)];
-  return filterForm({ path: PATH, query, fields: [
+  return filterForm({ path: "/sessions", query, fields: [
     textField("q", t("filter.search"), query.get("q"), { type: "search" }),
     textField("domain", t("filter.domain"), query.get("domain")),
     selectField("stage", t("filter.stage"), query.get("stage"), [...stages, ["failed", t("stage.failed")]]),

@@ -10,15 +10,17 @@ import { ticketEditor } from "../components/ticket-form.js";
 import { t } from "../i18n/catalog.js";
 import { h } from "../lib/dom.js";
 import { bySession, resource } from "../lib/resource.js";
+import { unsentFor } from "../lib/unsent.js";
 
 export function ticketView({ route, draw }) {
   const id = route.segments[1];
   const pages = timelinePages();
   const ticket = resource((signal) => loadTicket(id, pages, signal),
     { concerns: bySession(() => ticket.data?.session_id) });
-  const reload = () => ticket.refresh();
-  const editor = ticketEditor({ draw, reload });
-  const notes = noteEditor({ draw, reload });
+  const reload = () => ticket.refresh().then(() => ticket.data);
+  const unsent = unsentFor(id);
+  const editor = ticketEditor({ unsent, draw, reload });
+  const notes = noteEditor({ unsent, draw, reload });
   const drawHistory = historyCard({ resource: ticket, pages, draw, timelineOf: (data) => data.timeline,
     notesOf: (data) => data.notes });
   return {

@@ -24,10 +24,10 @@ export function welcomeView({ secret, draw, onSignedIn }) {
     }
   }
 
-  return { title: () => t("welcome.title"), isBare: true, resources: [], render: () => page(state, submit) };
+  return { title: () => t("welcome.title"), isBare: true, resources: [], render: () => choosePassword(state, submit) };
 }
 
-function page({ target, error, message, trying }, onsubmit) {
+function choosePassword({ target, error, message, trying }, onsubmit) {
   if (target === null) return notice(error);
   const { name } = target;
   return panel({ message, trying, title: t("welcome.title"), onsubmit, submit: t("welcome.submit"),

@@ -66,6 +66,10 @@ def test_the_queues_of_tickets(desk: Page, ops: RunningOps) -> None:
         expect(link).to_have_attribute("aria-current", "true")
     desk.locator(".queues").get_by_role("link", name="nobody").click()
     expect(names).to_have_text(["#3 broken.pt", "#2 idle.pt"])
+    desk.get_by_label("Domain or id").fill("idle")
+    desk.get_by_label("Domain or id").press("Enter")
+    expect(names).to_have_text(["#2 idle.pt"])
+    assert desk.url.endswith("#/tickets?q=idle&status=open&assignee=")
     row = desk.locator("main .list tbody tr", has_text="idle.pt")
     expect(row.locator(".badge-stalled")).to_have_text("stalled")
     expect(row.locator("[data-label='Time in stage']")).to_have_text("3h 19m")
@@ -86,7 +90,7 @@ def test_an_empty_list_says_why_and_how_to_fill_it(
     empty = desk.locator("main .empty")
     expect(empty).to_contain_text(reason)
     expect(empty.locator("code")).to_have_text(f"scripts/verify-funnel-webhook.sh {ops.url}")
-    go(desk, f"{address}?source=x&q=x")
+    go(desk, f"{address}?{'source' if address == '#/events' else 'q'}=x")
     expect(empty).to_contain_text("matches")
     empty.get_by_role("link", name="Clear").click()
     expect(empty).to_contain_text(reason)
@@ -225,3 +229,75 @@ def test_who_may_only_read_is_offered_no_retry(
     go(desk, "#/health")
     expect(desk.locator("#quarantine tbody tr")).to_have_count(1)
     expect(desk.get_by_role("button", name="Retry")).to_have_count(0)
+
+
+def test_closed_filters_stay_closed(desk: Page, ops: RunningOps) -> None:
+    go(desk, "#/sessions")
+    filters = desk.locator("details.filter-panel")
+    expect(filters).to_have_attribute("open", "")
+    filters.locator("summary").click()
+    wizard_run(ops, "one", 1)
+    expect(desk.locator("main .list tbody tr")).to_have_count(1)
+    assert filters.get_attribute("open") is None
+
+
+def test_the_next_page_asks_for_nobody_s_tickets_too(desk: Page, ops: RunningOps) -> None:
+    for number in range(3):
+        wizard_run(ops, f"run-{number}", 2, failed=True, domain=f"d{number}.pt")
+    change_ticket(ops, assignee="Ana")
+    go(desk, "#/tickets?assignee=&limit=1")
+    desk.get_by_role("link", name="Next page").click()
+    expect(desk.locator("main .list tbody th a")).to_have_text(["#2 d1.pt"])
+    expect(desk.get_by_role("link", name="Next page")).to_have_count(0)
+
+
+def test_back_leads_to_where_one_was_in_a_list(desk: Page, ops: RunningOps) -> None:
+    batch = [event("onboarding.started", f"run-{number}") for number in range(50)]
+    assert ops.send_batch(batch).status_code == 200
+    go(desk, "#/sessions")
+    desk.locator("main .list tbody th a").nth(40).scroll_into_view_if_needed()
+    desk.wait_for_timeout(300)  # until the scrolling has ended
+    place = desk.evaluate("scrollY")
+    assert place > 500
+    desk.locator("main .list tbody th a").nth(40).click()
+    desk.locator("#history .timeline").wait_for()
+    assert desk.evaluate("scrollY") == 0
+    desk.go_back()
+    desk.wait_for_function("place => scrollY === place", arg=place)
+
+
+def test_an_instant_that_nobody_edits_keeps_its_exact_value(desk: Page, ops: RunningOps) -> None:
+    wizard_run(ops, "one", 1)
+    since = "2026-01-25T01%3A10%3A00.500Z"
+    go(desk, f"#/sessions?since={since}")
+    desk.get_by_label("Domain or id").fill("one")
+    desk.get_by_role("button", name="Filter", exact=True).click()
+    desk.wait_for_url(f"**/#/sessions?q=one&since={since}")
+
+
+def test_many_reasons_for_failures_leave_room_for_the_rest(desk: Page, ops: RunningOps) -> None:
+    failures = [
+        event("onboarding.failed", f"s{number}", data={"step": "dns", "code": f"code_{number}"})
+        for number in range(60)
+    ]
+    assert ops.send_batch(failures).status_code == 200
+    expect(desk.locator("#failures .reasons li")).to_have_count(60)
+    box = desk.locator("#failures").bounding_box()
+    assert box is not None
+    assert box["height"] < 800
+
+
+def test_the_newest_of_a_long_timeline_are_loaded_where_they_belong(desk: Page, ops: RunningOps) -> None:
+    types = ["onboarding.started", *["portal.one", "portal.two"] * 101, "domain.validated"]
+    assert ops.send_batch([event(each, "long") for each in types]).status_code == 200
+    go(desk, "#/sessions/long")
+    desk.get_by_role("button", name="Show newest first").click()
+    more = desk.get_by_role("button", name="Load 4 more")
+    names = desk.locator("ol.timeline .event-name")
+    expect(names).to_have_count(200)
+    above, below = more.bounding_box(), names.first.bounding_box()
+    assert above is not None
+    assert below is not None
+    assert above["y"] < below["y"]
+    more.click()
+    expect(names.first).to_have_text("Domain validated")

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.desk_views import go
 from tests.e2e.test_desk_page import wizard_run
-from tests.running_ops import RunningOps
+from tests.running_ops import RunningOps, event
 
 
 @pytest.mark.parametrize(
@@ -89,3 +89,18 @@ def test_the_help_lists_them_and_switches_them_off(desk: Page) -> None:
     desk.get_by_role("button", name="Close").click()
     desk.keyboard.press("?")
     expect(desk.get_by_role("dialog")).to_contain_text(re.compile("Pause or resume"))
+
+
+def test_what_is_folded_away_is_stepped_over(desk: Page, ops: RunningOps) -> None:
+    for event_type in ("onboarding.started", *["portal.ping"] * 3, "domain.validated"):
+        assert ops.send(event(event_type, "again")).status_code == 201
+    go(desk, "#/sessions/again")
+    names = desk.locator("ol.timeline:not(.nested) > .event .event-name")
+    fold = desk.locator(".folded summary")
+    for focused in (names.first, fold, names.last):
+        desk.keyboard.press("j")
+        expect(focused).to_be_focused()
+    desk.keyboard.press("k")
+    desk.keyboard.press("Enter")
+    desk.keyboard.press("j")
+    expect(desk.locator("ol.nested .event-name").first).to_be_focused()

@@ -343,3 +343,64 @@ def sign_in_at(page: Page, ops: RunningOps, address: str) -> Page:
     page.locator("input[type=password]").press("Enter")
     expect_state(page, "live")
     return page
+
+
+def test_an_outage_is_not_asked_more_and_more_often(
+    ops: RunningOps, line: Line, page: Page, page_complaints: list[str]
+) -> None:
+    hurry(page.context, refreshGap=10, poll=500, retry=1000)
+    open_at(page, ops, "#/events", line.url)
+    line.cut()
+    page.wait_for_timeout(4000)
+    asked = counting(page, "/api/v1/events")
+    page.wait_for_timeout(2000)
+    assert 2 <= asked() <= 8
+    forget_the_cut(page_complaints)
+
+
+def test_a_view_does_not_wait_for_what_the_one_before_asked(
+    desk: Page, ops: RunningOps, page_complaints: list[str]
+) -> None:
+    send(ops, "one")
+    open_at(desk, ops, "#/sessions")
+    desk.route("**/api/v1/onboard/sessions", lambda route: route.abort())
+    send(ops, "two")
+    retry = desk.get_by_role("button", name="Try again")
+    retry.wait_for()
+    desk.unroute("**/api/v1/onboard/sessions")
+    desk.route("**/api/v1/onboard/sessions", lambda _route: None)
+    retry.click()
+    desk.wait_for_timeout(6000)  # until the page asks again by itself, and waits for the same answer
+    desk.get_by_role("link", name="Events").first.click()
+    expect(desk.locator("table.list tbody tr")).to_have_count(2, timeout=4000)
+    forget_the_cut(page_complaints)
+
+
+def test_an_answer_that_was_cut_is_none(desk: Page, ops: RunningOps) -> None:
+    open_at(desk, ops, "#/sessions")
+    settle(desk)
+    desk.route("**/api/v1/onboard/sessions", lambda route: route.fulfill(body='{"total": 3, "sess'))
+    send(ops, "one")
+    expect(desk.locator("main .trouble")).to_contain_text("The service does not answer.")
+    expect_state(desk, "reconnecting")
+
+
+def test_a_clock_that_is_set_back_stops_nothing(desk: Page, ops: RunningOps) -> None:
+    open_at(desk, ops, "#/sessions")
+    desk.evaluate("const { now } = Date; Date.now = () => now() - 3_600_000;")
+    for number in range(2):
+        send(ops, f"s{number}")
+        expect(desk.locator("table.list tbody tr")).to_have_count(number + 1, timeout=5000)
+
+
+def test_a_pointer_that_was_left_on_a_list_does_not_hold_it_for_ever(ops: RunningOps, page: Page) -> None:
+    presence = 3000
+    hurry(page.context, presence=presence)
+    send(ops, "one")
+    open_at(page, ops, "#/sessions")
+    page.locator("tr[data-key=one] a").first.hover()
+    send(ops, "two")
+    expect(page.get_by_role("button", name="1 new")).to_be_visible()
+    page.wait_for_timeout(presence)
+    send(ops, "three")
+    expect(page.locator("table.list tbody tr")).to_have_count(3)

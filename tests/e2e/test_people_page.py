@@ -149,8 +149,10 @@ def test_an_administrator_makes_and_revokes_a_token(ops: RunningOps, admin: Page
 
 def test_the_last_administrator_is_told_why_they_stay(admin: Page, page_complaints: list[str]) -> None:
     admin.get_by_role("link", name="People").click()
-    admin.get_by_role("button", name="Disable: ana").click()
+    role = admin.get_by_label("Role of ana")
+    role.select_option("viewer")
     expect(admin.locator("#users")).to_contain_text("The last administrator who can sign in.")
+    expect(role).to_have_value("admin")
     use_language(admin, "pt")
     admin.get_by_role("button", name="Desativar: ana").click()
     expect(admin.locator("#users .message")).to_have_text(
@@ -177,14 +179,24 @@ def test_a_field_s_rule_is_told_in_the_operators_language(
     ops: RunningOps, admin: Page, page_complaints: list[str]
 ) -> None:
     assert ops.send(event("onboarding.failed", "broken")).status_code == 201
-    use_language(admin, "pt")
-    admin.get_by_role("link", name="Pessoas").click()
-    name = admin.locator("#users").get_by_label("Nome")
-    name.fill("Rui Alves")
+    admin.get_by_role("link", name="People").click()
+    name = admin.locator("#users input[name=name]")
+    role = admin.locator("#users select[name=role]")
+    for language, told in (
+        ("en", "The service does not accept this. Names are of a-z, 0-9, . _ @ and -."),
+        ("pt", "O serviço não aceita isto. Os nomes são de a-z, 0-9, . _ @ e -."),
+    ):
+        use_language(admin, language)
+        role.select_option("agent")
+        name.fill("Rui Alves")
+        name.press("Enter")
+        expect(admin.locator("#users .message")).to_have_text(told)
+        expect(name).to_have_value("Rui Alves")
+        expect(role).to_have_value("agent")
+    name.fill("rui")
     name.press("Enter")
-    expect(admin.locator("#users .message")).to_have_text(
-        "O serviço não aceita isto. Os nomes são de a-z, 0-9, . _ @ e -."
-    )
+    expect(name).to_have_value("")
+    expect(admin.get_by_label("Papel de rui")).to_have_value("agent")
     go(admin, "#/tickets/1")
     tags = admin.get_by_label("Etiquetas")
     tags.fill("Olá, DNS")

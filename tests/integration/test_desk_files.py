@@ -113,7 +113,11 @@ def test_every_module_stands_once_in_the_joined_script_behind_what_it_imports() 
         ),
         (
             {"a": 'import { b } from "./b.js";\nexport const b = 1;\n', "b": "export const b = 1;\n"},
-            "both export b",
+            "both declare b",
+        ),
+        (
+            {"a": 'import { b } from "./b.js";\nlet c = b;\n', "b": "export const b = 1;\nfunction c() {}\n"},
+            "both declare c",
         ),
         ({"a": 'import b from "./b.js";\n', "b": "export const b = 1;\n"}, "import b from"),
         ({"a": "export default 1;\n"}, "export default"),
