@@ -13,7 +13,6 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 from ops_service.auth import cookies, sessions, tokens
 from ops_service.auth.principals import Principal
 from ops_service.auth.request_origin import address_of, is_from_our_page
-from ops_service.parameters import DatabaseOf as DatabaseOf  # for health
 from ops_service.parameters import database_of, now_of
 from ops_service.problems import Problem, responses
 from portal_hooks.contract import FieldError

@@ -58,7 +58,7 @@ def change_password(database: Database, who: Principal, current: str, new: str, 
     """Change one's own password; all other sessions end. Raises Problem 403, 422 or 429."""
     user, subjects = _attempt(database, who.name, visitor)
     right = user is not None and passwords.is_right(user.password_hash, current)
-    password_hash = _hash_of_new(new, who.name) if right else ""
+    password_hash = _hash_of_new(new, who.name, "/new") if right else ""
     with database.write() as connection:
         still = _unchanged(connection, user) if right else None
         if still:
@@ -76,7 +76,7 @@ def by_link(database: Database, secret: str, name: str | None, password: str, vi
     chosen = target.name or name
     if chosen is None:
         raise Problem.wrong(FieldError("/name", "the first operator chooses a name"))
-    password_hash = _hash_of_new(password, chosen)
+    password_hash = _hash_of_new(password, chosen, "/password")
     with database.write() as connection:
         target = _target(connection, secret, visitor.now)
         links.spend(connection, secret)
@@ -151,8 +151,8 @@ def _first_operator(connection: Connection, name: str, visitor: Visitor) -> Row[
     return user
 
 
-def _hash_of_new(password: str, name: str) -> str:
+def _hash_of_new(password: str, name: str, pointer: str) -> str:
     try:
         return passwords.hash_new(password, name)
     except ValueError as error:  # the route has seen to the length
-        raise Problem.wrong(FieldError("/password", str(error)), code="password_of_name") from None
+        raise Problem.wrong(FieldError(pointer, str(error)), code="password_of_name") from None

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import Depends, Query
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
@@ -27,20 +26,11 @@ _ANSWERS: Final = {
     **responses(401, 403, 422, 503),
 }
 
-
-def _whole_list(
-    cursor: Annotated[str | None, Query(include_in_schema=False)] = None,
-    after: Annotated[str | None, Query(include_in_schema=False)] = None,
-) -> None:
-    """Where in the list somebody is who asks for the file: it holds all pages."""
-
-
 router = guarded_router(
     "/api/v1",
     "export",
     responses=_ANSWERS,
     default_response_class=StreamingResponse,
-    dependencies=[Depends(_whole_list)],
 )
 
 _REACHED: Final = [f"reached_{stage}" for stage in STAGES]

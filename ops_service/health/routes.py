@@ -7,9 +7,8 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from sqlalchemy import Connection, func, select
 
-from ops_service.auth.guard import DatabaseOf
 from ops_service.health import metrics
-from ops_service.onboard.windows import Instant
+from ops_service.parameters import DatabaseOf, Instant
 from ops_service.problems import responses, unavailable
 from portal_hooks.instants import SECOND
 from projections import fingerprint

@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-from ops_service.parameters import Instant as Instant  # for health
 from ops_service.problems import Problem
 from portal_hooks.contract import FieldError
 from portal_hooks.instants import EARLIEST, HOUR

@@ -133,9 +133,3 @@ def test_a_file_that_would_be_cut_is_refused(filled: RunningOps, monkeypatch: py
         counted_only.setattr(csv_file, "write", pytest.fail)
         for path in (SESSIONS, EVENTS, TICKETS):
             assert filled.http.get(f"{path}.csv").status_code == 422, "it is known before a row is written"
-
-
-def test_a_file_holds_the_whole_list_from_wherever_it_is_asked_for(filled: RunningOps) -> None:
-    for path, place in ((SESSIONS, "cursor"), (EVENTS, "after"), (TICKETS, "cursor")):
-        page = filled.get(path, limit=1)
-        assert rows_of(filled, path, **{place: page["next_cursor"]}) == rows_of(filled, path)

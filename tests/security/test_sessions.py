@@ -223,6 +223,14 @@ def test_a_wrong_present_password_changes_nothing(ops: RunningOps) -> None:
         assert sign_in(client, "ana").status_code == 200
 
 
+def test_a_new_password_made_of_the_name_is_refused(ops: RunningOps) -> None:
+    with browser_of(ops, add_user(ops, "administrator", "viewer")) as client:
+        answer = client.post("/api/v1/auth/password", json={"current": PASSWORD, "new": "administrator1"})
+        assert answer.status_code == 422
+        assert [error["pointer"] for error in answer.json()["errors"]] == ["/new"]
+        assert sign_in(client, "administrator").status_code == 200
+
+
 def test_disabling_ends_everything_at_once(ops: RunningOps) -> None:
     user_id = add_user(ops, "ana", "viewer")
     with browser_of(ops, user_id) as client:
