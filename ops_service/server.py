@@ -205,10 +205,23 @@ class BoundedHttp(HttpToolsProtocol):
             self.transport.close()
 
 
+_LOGGING: Final = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "loggers": {
+        name: {"handlers": ["stderr"], "level": "INFO"} for name in ("ops_service", "projections", "uvicorn")
+    },
+}
+"""Lines with time and level to standard error, ours like the server's."""
+
+
 def options() -> dict[str, Any]:
     """uvicorn's options, the same for the command and for tests."""
     return {
         "http": BoundedHttp,
+        "log_config": _LOGGING,
         "access_log": False,
         # X-Forwarded-For is judged by OPS_TRUSTED_PROXIES, not by the server.
         "proxy_headers": False,

@@ -1,6 +1,7 @@
 """A set-up that cannot work is told in a line that says what to mend, never by a traceback or a 500."""
 
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from sqlalchemy import create_engine, select, text
@@ -141,24 +142,37 @@ def test_without_its_tables_the_service_answers_503_and_is_watched_all_the_same(
     assert {answer.headers["content-type"] for answer in answers} == {"application/problem+json"}
 
 
+@contextmanager
+def serving(url: str, folder: Path, *arguments: str) -> Iterator[IO[str]]:
+    """What the service writes to standard error, until the block ends it."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPS_DATABASE_URL": url}
+    environment["OPS_WEBHOOK_SECRETS"] = f"portal={SECRET}"
+    command = [sys.executable, "-m", "ops_service", "serve", "--port", str(free_port()), *arguments]
+    with subprocess.Popen(command, env=environment, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        try:
+            yield process.stderr
+        finally:
+            process.terminate()
+            try:
+                process.wait(30)
+            finally:
+                process.kill()
+
+
 def test_serving_without_migrating_says_what_is_missing(empty_database_url: str, tmp_path: Path) -> None:
     with Database(empty_database_url) as made, made.read():
         pass
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPS_DATABASE_URL": empty_database_url}
-    environment["OPS_WEBHOOK_SECRETS"] = f"portal={SECRET}"
-    arguments = ["serve", "--no-migrate", "--port", str(free_port())]
-    command = [sys.executable, "-m", "ops_service", *arguments]
-    with subprocess.Popen(
-        command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr
-        first = process.stderr.readline()
-        process.terminate()
-        try:
-            process.wait(30)
-        finally:
-            process.kill()
-    assert first == "The database has no current schema: run `ops-service migrate`.\n"
+    with serving(empty_database_url, tmp_path, "--no-migrate") as told:
+        assert told.readline() == "The database has no current schema: run `ops-service migrate`.\n"
+
+
+def test_each_line_of_the_log_has_its_time_and_level(sqlite_url: str, tmp_path: Path) -> None:
+    line = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (INFO|WARNING|ERROR) \S.*\n")
+    with serving(sqlite_url, tmp_path) as told:
+        lines = [told.readline() for _ in range(4)]
+    assert "Uvicorn running" in lines[-1]
+    assert [text for text in lines if not line.fullmatch(text)] == []
 
 
 def ops_command(folder: Path, url: str, module: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
