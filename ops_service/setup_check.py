@@ -1,11 +1,14 @@
 """What is wrong with a set-up, in words that say how to mend it."""
 
+import os
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
+from dotenv import dotenv_values
 from sqlalchemy import Connection, func, select
 
 from ops_service.auth import users
@@ -14,6 +17,7 @@ from ops_service.settings import Settings
 from projections.database import Database, DatabaseMisconfigured, DatabaseUnavailable
 from projections.fingerprint import freshness
 from projections.schema_revision import fault
+from projections.settings import ENV_FILE
 from projections.tables import quarantined_events
 
 SPARE_BYTES: Final = 200 * 1024 * 1024
@@ -22,7 +26,7 @@ SPARE_BYTES: Final = 200 * 1024 * 1024
 
 def findings(settings: Settings) -> list[str]:
     """Everything found wrong; empty when all is well. Raises DatabaseMisconfigured."""
-    found = [*_settings_findings(settings)]
+    found = [*_mistyped_names(), *_settings_findings(settings)]
     try:
         with Database(settings.database_url, must_exist=True) as database, database.read() as connection:
             found += _database_findings(connection)
@@ -33,6 +37,15 @@ def findings(settings: Settings) -> list[str]:
     except DatabaseUnavailable as error:
         found.append(f"The database cannot be used: {error}. See OPS_DATABASE_URL.")
     return found
+
+
+def _mistyped_names() -> Iterator[str]:
+    known = {f"OPS_{name.upper()}" for name in Settings.model_fields}
+    given = os.environ.keys() | dotenv_values(ENV_FILE).keys()
+    # Others that begin so are the portal's, or somebody's own.
+    for name in sorted(given - known):
+        for meant in get_close_matches(name, known - given, 1, cutoff=0.85):
+            yield f"{name} is no setting, and none has its value: write {meant}, if that is meant."
 
 
 def _settings_findings(settings: Settings) -> Iterator[str]:

@@ -72,6 +72,24 @@ def test_no_allowed_network_is_told(usable_url: str) -> None:
     assert found.startswith("OPS_ALLOWED_NETWORKS is empty: every delivery is refused.")
 
 
+@pytest.mark.parametrize("by", ["environment", ".env"])
+def test_a_mistyped_name_is_told(
+    usable_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("OPS_TRUSTED_PROXY", "OPS_WEBHOOK_SECRET"):
+        if by == ".env":
+            with (tmp_path / ".env").open("a") as file:
+                file.write(f"{name}=10.0.0.1\n")
+        else:
+            monkeypatch.setenv(name, "10.0.0.1")
+    # It is the portal's, which may share the file with a service that has its own.
+    monkeypatch.setenv("OPS_WEBHOOK_SECRETS", "portal=whsec_x")
+    [found] = findings(settings_for(usable_url))
+    assert found.startswith("OPS_TRUSTED_PROXY is no setting")
+    assert "OPS_TRUSTED_PROXIES" in found
+
+
 def test_little_space_on_the_disk_of_the_file_is_told(
     usable_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
