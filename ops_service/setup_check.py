@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from dotenv import dotenv_values
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, text
 
 from ops_service.auth import users
 from ops_service.auth.links import first_operator_is_missing
@@ -22,6 +22,12 @@ from projections.tables import quarantined_events
 
 SPARE_BYTES: Final = 200 * 1024 * 1024
 """SQLite's write-ahead log takes that much at times; a rebuild needs the size of the sessions' table, too."""
+
+_RIGHTS: Final = text(
+    "SELECT current_user, tableowner, pg_has_role(tableowner, 'USAGE'),"
+    " pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean"
+    " FROM pg_tables WHERE tablename = 'webhook_events' AND schemaname = current_schema()"
+)
 
 
 def findings(settings: Settings) -> list[str]:
@@ -85,6 +91,8 @@ def _database_findings(connection: Connection) -> Iterator[str]:
     if wrong := fault(connection):
         yield f"The database has {wrong}."
         return
+    if connection.dialect.name == "postgresql":
+        yield from _rights_findings(connection)
     if freshness(connection) == "stale":
         yield "The sessions were built by older logic: run `ops-rebuild-projections`."
     quarantined = connection.execute(select(func.count()).select_from(quarantined_events)).scalar_one()
@@ -93,6 +101,15 @@ def _database_findings(connection: Connection) -> Iterator[str]:
         yield f"Quarantined events: {quarantined}. Mend the fold, then run `{retry}`."
     if first_operator_is_missing(connection):
         yield from _operator_findings([row.name for row in users.list_all(connection) if not row.disabled_at])
+
+
+def _rights_findings(connection: Connection) -> Iterator[str]:
+    """A rebuild replaces tables, which only their owner may do; and its owner may do all else, too."""
+    me, owner, is_owner, read_only = connection.execute(_RIGHTS).one()
+    if not is_owner:
+        yield f"The tables belong to the role {owner}: make {me}, as OPS_DATABASE_URL has it, their owner."
+    if read_only:
+        yield "The database is read-only: every delivery is answered 503. See OPS_DATABASE_URL."
 
 
 def _operator_findings(invited: Sequence[str]) -> Iterator[str]:

@@ -1,9 +1,12 @@
 """`ops-service check`: what it finds wrong with the settings, the people and the disk."""
 
 import base64
+import secrets
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
 
 from ops_service import setup_check
 from ops_service.auth import users
@@ -111,3 +114,24 @@ def test_who_has_not_opened_the_link_is_named(database_url: str) -> None:
     ]
     choose_password(database_url, "ana")
     assert findings(settings) == []
+
+
+def test_a_role_that_may_not_do_everything_is_told(postgresql_url: str) -> None:
+    role = f"ops_reader_{secrets.token_hex(4)}"
+    url = make_url(postgresql_url).set(username=role, password="own")
+    with Database(postgresql_url) as administered:
+        with administered.write() as connection:
+            connection.execute(text(f"CREATE ROLE {role} LOGIN PASSWORD 'own'"))
+            connection.execute(text(f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO {role}"))
+            connection.execute(text(f"ALTER ROLE {role} SET default_transaction_read_only = on"))
+        try:
+            found = findings(settings_for(url.render_as_string(hide_password=False)))
+        finally:
+            with administered.write() as connection:
+                connection.execute(text(f"DROP OWNED BY {role}"))
+                connection.execute(text(f"DROP ROLE {role}"))
+    assert any(f"belong to the role postgres: make {role}" in each for each in found)
+    assert any("read-only" in each for each in found)
+    assert not any(
+        "belong to" in each or "read-only" in each for each in findings(settings_for(postgresql_url))
+    )
