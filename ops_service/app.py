@@ -1,10 +1,14 @@
 """The application: wires settings, database, writer and routes. The one place that knows them all."""
 
 import gc
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import logging
+import os
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 from fastapi import FastAPI
 from fastapi.responses import FileResponse
@@ -35,6 +39,11 @@ from ops_service.request_id import RequestId
 from ops_service.settings import Settings, load
 from portal_hooks.instants import now_instant
 from projections.database import Database
+
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS: Final = 10
+"""For what remains when all requests have ended; usually it takes a fraction of one."""
 
 # Scripts and styles only from our own files, connections only to ourselves, never inside a frame.
 CONTENT_SECURITY_POLICY = (
@@ -102,9 +111,27 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await writer.stop()
-        await app.state.feed.close()
-        app.state.database.dispose()
+        with _ending_in_any_case():
+            await writer.stop()
+            await app.state.feed.close()
+            app.state.database.dispose()
+
+
+@contextmanager
+def _ending_in_any_case() -> Iterator[None]:
+    """End the process where the block takes too long: who asks a database that has frozen waits for ever."""
+    watchdog = threading.Timer(STOP_SECONDS, _end_at_once)
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.cancel()
+
+
+def _end_at_once() -> None:
+    logger.critical("the database does not answer: ended without it; what was not acknowledged comes again")
+    os._exit(1)
 
 
 def _serve_desk(app: FastAPI) -> None:

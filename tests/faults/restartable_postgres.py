@@ -78,6 +78,19 @@ class RestartablePostgres:
         """As in a crash: nothing is flushed, and the next start recovers from the log."""
         self._stop(signal.SIGQUIT)
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """As on a host that hangs: connections stay, and nothing answers."""
+        assert self._process
+        frozen = [self._process.pid, *_children(self._process.pid)]
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in frozen:
+                os.kill(pid, signal.SIGCONT)
+
     def _stop(self, how: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(how)
@@ -90,3 +103,7 @@ class RestartablePostgres:
         except psycopg.OperationalError:
             return False
         return True
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -13,11 +13,14 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from ops_service.app import STOP_SECONDS
+from ops_service.server import SHUTDOWN_SECONDS
 from portal_hooks.contract import MAX_BATCH_BYTES, MAX_EVENT_BYTES
 from portal_hooks.signing import headers_for
 from projections.database import Database
 from tests.faults.ops_process import OpsProcess, ops_process
 from tests.faults.portal_load import audit, portals, wait_for
+from tests.faults.restartable_postgres import RestartablePostgres
 from tests.faults.stored_events import stored_ids
 from tests.running_ops import INGRESS, KEY, event
 
@@ -73,6 +76,17 @@ def test_sigterm_does_not_wait_for_requests_that_never_come(
         assert status in (0, 408, 503), head
         assert status == 0 or b"application/problem+json" in head
     assert "Traceback" not in ops.log.read_text()
+
+
+def test_sigterm_does_not_wait_for_a_database_that_has_frozen(tmp_path: Path) -> None:
+    with RestartablePostgres.running() as server, ops_process(server.url, tmp_path) as ops:
+        assert ops.send(event("domain.validated", "s1")).status_code == 201
+        with server.frozen(), closing(connected(ops)) as sender:
+            post(sender, event("domain.validated", "s2"))
+            wait_for(lambda: not any(unread_bytes(ops)), 4, "the request being read")
+            seconds, code = stop(ops)
+        assert (code, seconds < SHUTDOWN_SECONDS + STOP_SECONDS + 5) == (1, True), (code, seconds)
+        assert "the database does not answer: ended without it" in ops.log.read_text()
 
 
 def test_sigterm_does_not_wait_for_an_idle_connection(sqlite_url: str, tmp_path: Path) -> None:
