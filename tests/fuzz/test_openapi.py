@@ -59,8 +59,14 @@ def operations(ops: RunningOps) -> list[APIOperation[Any, Any, Any, Any]]:
     ]
 
 
+def is_the_servers(response: Response) -> bool:
+    """It was no HTTP, such as a Content-Length that is no number: refused before any route was looked for."""
+    return response.status_code == 400 and "x-request-id" not in response.headers
+
+
 def check(case: Case[Any], response: Response) -> None:
-    case.validate_response(response, checks=CHECKS)
+    if not is_the_servers(response):
+        case.validate_response(response, checks=CHECKS)
     if response.status_code >= 400:
         assert response.headers["content-type"] == ["application/problem+json"]
         assert response.json()["status"] == response.status_code
@@ -87,7 +93,8 @@ class Round:
         @given(operation.as_strategy(generation_mode=mode))
         def requests_of_the_operation(case: Case[Any]) -> None:
             response = case.call(headers=self._headers)
-            counted[response.status_code] += 1
+            if not is_the_servers(response):
+                counted[response.status_code] += 1
             check(case, response)
 
         try:
