@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from portal_hooks import OnboardHooks
 from portal_hooks.outbox import TABLE, move_rows
 from portal_hooks.spool import Spool
-from tests.portal.portal_database import Connect, outbox_rows
+from tests.portal.portal_database import Connect, TracedConnection, outbox_rows
 
 
 @pytest.fixture
@@ -145,20 +145,6 @@ class _PortalsPsycopg(psycopg.Connection[Any]):
     """The same on PostgreSQL."""
 
 
-class _Traced:
-    """A connection as tracing wraps it: it passes for what it wraps, as wrapt's proxies do."""
-
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> Any:
-        return type(self._connection)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
-
-
 class _OpenedWhenNeeded:
     """What emit_in uses of Django's connection: it holds the driver's, and opens it on request."""
 
@@ -189,7 +175,7 @@ def test_a_connection_in_disguise_is_recognised(
     if kind == "derived":
         connection = _derived(empty_database_url)
     else:
-        connection = _Traced(connect()) if kind == "traced" else _OpenedWhenNeeded(connect)
+        connection = TracedConnection(connect()) if kind == "traced" else _OpenedWhenNeeded(connect)
     kept = hooks.emit_in(connection, "account.created", "s1")
     connection.execute("INSERT INTO accounts VALUES ('a')")
     connection.commit()

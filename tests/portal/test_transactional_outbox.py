@@ -19,7 +19,7 @@ from portal_hooks.outbox import RELAY_ROWS, TABLE, TABLE_DEFINITION, move_rows
 from portal_hooks.settings import HookSettings
 from portal_hooks.signing import parse_secret
 from portal_hooks.spool import Spool
-from tests.portal.portal_database import Connect, outbox_rows
+from tests.portal.portal_database import Connect, TracedConnection, outbox_rows
 from tests.servers.webhook_receiver import SECRET, Receiver
 
 PAGE: Final = (Path(__file__).parents[2] / "docs" / "portal.md").read_text(encoding="utf-8")
@@ -168,18 +168,8 @@ def test_the_relay_survives_a_database_that_is_away(
     assert len(receiver.wait_for("s1", 1)) == 1
 
 
-class _LosesItsConnection:
+class _LosesItsConnection(TracedConnection):
     """A real connection that is cut when it comes to deleting."""
-
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> Any:
-        return type(self._connection)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
 
     def cursor(self) -> Any:
         cursor = self._connection.cursor()
