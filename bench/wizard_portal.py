@@ -10,7 +10,7 @@ import sys
 
 import uvicorn
 
-from portal_hooks import OnboardHooks, OnboardMoments
+from portal_hooks import OnboardHooks, OnboardMoments, contract
 from portal_hooks.event_encoding import EncodedEvent
 from portal_hooks.reference_portal import create_app
 from portal_hooks.testing import RecordedHooks
@@ -27,15 +27,7 @@ def _silent(*_args: object, **_kwargs: object) -> None:
     return None
 
 
-for _moment in (
-    "started",
-    "domain_validated",
-    "dns_applied",
-    "account_created",
-    "infra_synced",
-    "completed",
-    "failed",
-):
+for _moment in (*contract.STAGES, contract.FAILED_STAGE):  # moments are named as the stages they report
     setattr(SilentHooks, _moment, _silent)
 
 

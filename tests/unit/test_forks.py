@@ -1,4 +1,4 @@
-"""A child forked in the moment in which a lock is taken or given up does not keep that lock."""
+"""A forked child sends for itself and keeps nothing of its parent's: no lock, whenever it was forked."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
+from portal_hooks import OnboardHooks
 from portal_hooks.backlog import Backlog
 from portal_hooks.file_lock import FileLock
 from portal_hooks.lanes import Lane
 from portal_hooks.sender import sender_lock
 from portal_hooks.spool import LANES, Spool
+from tests.servers.webhook_receiver import Receiver
 
 # Python 3.12 warns of any fork beside threads; a portal's server forks all the same.
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
@@ -145,3 +147,61 @@ def test_while_a_lane_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         backlog.close()
         (folder,) = (tmp_path / LANES).iterdir()
         assert Lane(folder).is_orphan()
+
+
+def test_a_forked_child_sends_for_itself(hooks: OnboardHooks, receiver: Receiver) -> None:
+    hooks.emit("from.parent", "s1")
+    assert hooks.flush()
+    child = os.fork()
+    if child == 0:
+        hooks.emit("from.child", "s1")
+        os._exit(0 if hooks.flush() else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    hooks.emit("from.parent", "s1")
+    assert hooks.flush()
+    assert receiver.types() == ["from.parent", "from.child", "from.parent"]
+
+
+def _open_locks(folder: Path) -> list[Path]:
+    """The locks of the folder that this process has open; a file being read at the fork does no harm."""
+    files = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            files.append(descriptor.readlink())
+    return [file for file in files if file.is_relative_to(folder) and file.name.endswith("lock")]
+
+
+def test_a_forked_child_holds_nothing_of_its_parents(
+    hooks: OnboardHooks, receiver: Receiver, tmp_path: Path
+) -> None:
+    hooks.emit("from.parent", "s1")
+    assert hooks.flush()
+    own = hooks._spool.own_lane()
+    assert own is not None
+    read_end, write_end = os.pipe()
+    is_up, tell_up = os.pipe()
+    child = os.fork()
+    if child == 0:
+        if _open_locks(tmp_path):
+            os._exit(2)
+        os.write(tell_up, b".")
+        os.read(read_end, 1)
+        hooks.emit("from.child", "s1")
+        os._exit(0 if hooks.flush(10) else 1)
+    # What the child lets go of, it lets go of on its first steps.
+    os.close(tell_up)
+    os.read(is_up, 1)
+    os.close(is_up)
+    parent_lane = Lane(own[0])
+    hooks.close()
+    lock = sender_lock(tmp_path)
+    is_free = lock.acquire()
+    is_orphan = parent_lane.is_orphan()
+    lock.release()
+    parent_lane.close()
+    os.write(write_end, b".")
+    status = os.waitpid(child, 0)[1]
+    os.close(read_end)
+    os.close(write_end)
+    assert (is_free, is_orphan, status) == (True, True, 0)
+    assert receiver.types() == ["from.parent", "from.child"]

@@ -3,53 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from portal_hooks import ConfigurationError, OnboardHooks, contract
-from portal_hooks.endpoint import Pace
-from portal_hooks.lanes import Lane
+from portal_hooks import OnboardHooks, contract
 from portal_hooks.moments import MAX_REASON
-from portal_hooks.sender import sender_lock
-from portal_hooks.settings import HookSettings
-from portal_hooks.signing import parse_secret
 from tests.servers.process import free_port
 from tests.servers.webhook_receiver import SECRET, Answer, Receiver, receiving
-
-QUICK = Pace(first=0.005, longest=0.02, open_interval=0.05, paused_interval=0.1)
-
-
-@pytest.fixture
-def hooks(receiver: Receiver, tmp_path: Path) -> Iterator[OnboardHooks]:
-    made = _hooks(receiver.url, tmp_path)
-    yield made
-    made.close()
-
-
-def _hooks(url: str, folder: Path, *, timeout: float = 5.0, **settings: Any) -> OnboardHooks:
-    return OnboardHooks(
-        HookSettings(url, parse_secret(SECRET), folder, **settings), pace=QUICK, timeout=timeout
-    )
-
-
-def _environment(tmp_path: Path, **changes: str) -> dict[str, str]:
-    usual = {
-        "OPS_WEBHOOK_URL": "http://127.0.0.1:9",
-        "OPS_WEBHOOK_SECRET": SECRET,
-        "OPS_SPOOL_DIR": str(tmp_path / "spool"),
-    }
-    return usual | changes
+from tests.unit.quick_hooks import quick_hooks
 
 
 def _run_wizard(hooks: OnboardHooks, session_id: str) -> None:
@@ -233,7 +203,7 @@ def test_events_emitted_while_ops_is_down_arrive_when_it_is_back(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     port = free_port()
-    hooks = _hooks(f"http://127.0.0.1:{port}/hook", tmp_path)
+    hooks = quick_hooks(f"http://127.0.0.1:{port}/hook", tmp_path)
     with caplog.at_level(logging.WARNING, logger="portal_hooks"):
         _run_wizard(hooks, "s1")
         while hooks.stats().retries < 7:
@@ -261,7 +231,7 @@ def test_a_full_spool_refuses_the_newest_and_counts_it(
     receiver: Receiver, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     receiver.hold.clear()
-    hooks = _hooks(receiver.url, tmp_path, spool_limit_bytes=1000)
+    hooks = quick_hooks(receiver.url, tmp_path, spool_limit_bytes=1000)
     with caplog.at_level(logging.WARNING, logger="portal_hooks"):
         ids = [hooks.emit("a.b", "s1", data={"x": "y" * 100}) for _ in range(8)]
     kept = [event_id for event_id in ids if event_id is not None]
@@ -275,10 +245,10 @@ def test_a_full_spool_refuses_the_newest_and_counts_it(
 
 
 def test_a_spool_found_full_is_delivered_from(receiver: Receiver, tmp_path: Path) -> None:
-    earlier = _hooks(f"http://127.0.0.1:{free_port()}", tmp_path)
+    earlier = quick_hooks(f"http://127.0.0.1:{free_port()}", tmp_path)
     left = [earlier.emit("a.b", "s1", data={"x": "y" * 200}) for _ in range(4)]
     earlier.close()
-    hooks = _hooks(receiver.url, tmp_path, spool_limit_bytes=1000)
+    hooks = quick_hooks(receiver.url, tmp_path, spool_limit_bytes=1000)
     assert hooks.emit("a.b", "s1") is None
     assert [event["event_id"] for event in receiver.wait_for("s1", 4)] == left
     hooks.close()
@@ -287,7 +257,7 @@ def test_a_spool_found_full_is_delivered_from(receiver: Receiver, tmp_path: Path
 def test_a_spool_removed_under_the_portal_stops_nothing_that_is_emitted_since(
     receiver: Receiver, tmp_path: Path
 ) -> None:
-    hooks = [_hooks(receiver.url, tmp_path / "spool") for _ in range(2)]
+    hooks = [quick_hooks(receiver.url, tmp_path / "spool") for _ in range(2)]
     for number, one in enumerate(hooks):
         one.emit("before", f"s{number}")
         assert one.flush()
@@ -317,7 +287,7 @@ def _wait_for_a_parked_session(folder: Path) -> None:
 
 def test_close_takes_about_its_timeout_when_ops_hangs(receiver: Receiver, tmp_path: Path) -> None:
     receiver.hold.clear()
-    hooks = _hooks(receiver.url, tmp_path, timeout=60)
+    hooks = quick_hooks(receiver.url, tmp_path, timeout=60)
     hooks.completed("s1")
     before = time.monotonic()
     hooks.close(timeout=0.2)
@@ -325,19 +295,19 @@ def test_close_takes_about_its_timeout_when_ops_hangs(receiver: Receiver, tmp_pa
     assert time.monotonic() - before < 5
     assert hooks.stats().pending == 1
     receiver.hold.set()
-    with_next_start = _hooks(receiver.url, tmp_path)
+    with_next_start = quick_hooks(receiver.url, tmp_path)
     with_next_start.start()
     assert [event["event_type"] for event in receiver.wait_for("s1", 1)] == [contract.COMPLETED]
     with_next_start.close()
 
 
 def test_what_is_emitted_after_close_is_kept_for_the_next_start(receiver: Receiver, tmp_path: Path) -> None:
-    hooks = _hooks(receiver.url, tmp_path)
+    hooks = quick_hooks(receiver.url, tmp_path)
     hooks.close()
     event_id = hooks.completed("s1")
     assert event_id is not None
     hooks._spool.close()
-    following = _hooks(receiver.url, tmp_path)
+    following = quick_hooks(receiver.url, tmp_path)
     following.start()
     assert [event["event_id"] for event in receiver.wait_for("s1", 1)] == [event_id]
     following.close()
@@ -352,118 +322,12 @@ def test_emits_from_async_code(hooks: OnboardHooks, receiver: Receiver) -> None:
     assert len(receiver.accepted) == 6
 
 
-# Python 3.12 warns of any fork beside threads; a portal's server forks all the same.
-@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
-def test_a_forked_child_sends_for_itself(hooks: OnboardHooks, receiver: Receiver) -> None:
-    hooks.emit("from.parent", "s1")
-    assert hooks.flush()
-    child = os.fork()
-    if child == 0:
-        hooks.emit("from.child", "s1")
-        os._exit(0 if hooks.flush() else 1)
-    assert os.waitpid(child, 0)[1] == 0
-    hooks.emit("from.parent", "s1")
-    assert hooks.flush()
-    assert receiver.types() == ["from.parent", "from.child", "from.parent"]
-
-
-def _open_locks(folder: Path) -> list[Path]:
-    """The locks of the folder that this process has open; a file being read at the fork does no harm."""
-    files = []
-    for descriptor in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            files.append(descriptor.readlink())
-    return [file for file in files if file.is_relative_to(folder) and file.name.endswith("lock")]
-
-
-@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
-def test_a_forked_child_holds_nothing_of_its_parents(
-    hooks: OnboardHooks, receiver: Receiver, tmp_path: Path
-) -> None:
-    hooks.emit("from.parent", "s1")
-    assert hooks.flush()
-    own = hooks._spool.own_lane()
-    assert own is not None
-    read_end, write_end = os.pipe()
-    is_up, tell_up = os.pipe()
-    child = os.fork()
-    if child == 0:
-        if _open_locks(tmp_path):
-            os._exit(2)
-        os.write(tell_up, b".")
-        os.read(read_end, 1)
-        hooks.emit("from.child", "s1")
-        os._exit(0 if hooks.flush(10) else 1)
-    # What the child lets go of, it lets go of on its first steps.
-    os.close(tell_up)
-    os.read(is_up, 1)
-    os.close(is_up)
-    parent_lane = Lane(own[0])
-    hooks.close()
-    lock = sender_lock(tmp_path)
-    is_free = lock.acquire()
-    is_orphan = parent_lane.is_orphan()
-    lock.release()
-    parent_lane.close()
-    os.write(write_end, b".")
-    status = os.waitpid(child, 0)[1]
-    os.close(read_end)
-    os.close(write_end)
-    assert (is_free, is_orphan, status) == (True, True, 0)
-    assert receiver.types() == ["from.parent", "from.child"]
-
-
 def test_a_script_that_just_ends_still_delivers(receiver: Receiver, tmp_path: Path) -> None:
     script = "from portal_hooks import OnboardHooks; OnboardHooks.from_env().completed('s1')"
-    environment = os.environ | _environment(tmp_path, OPS_WEBHOOK_URL=receiver.url)
+    environment = os.environ | {
+        "OPS_WEBHOOK_URL": receiver.url,
+        "OPS_WEBHOOK_SECRET": SECRET,
+        "OPS_SPOOL_DIR": str(tmp_path),
+    }
     subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=30)
     assert receiver.types() == [contract.COMPLETED]
-
-
-def test_from_env_completes_a_bare_address(receiver: Receiver, tmp_path: Path) -> None:
-    base = receiver.url.removesuffix("/hook")
-    hooks = OnboardHooks.from_env(_environment(tmp_path, OPS_WEBHOOK_URL=base))
-    hooks.completed("s1")
-    assert hooks.flush()
-    hooks.close()
-    assert receiver.paths == ["/api/v1/webhooks/onboard/batch"]
-
-
-def test_a_relative_spool_stays_where_it_was_when_the_portal_moves(
-    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    hooks = OnboardHooks.from_env(_environment(tmp_path, OPS_WEBHOOK_URL=receiver.url, OPS_SPOOL_DIR="spool"))
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    hooks.completed("s1")
-    assert hooks.flush()
-    hooks.close()
-    assert list((tmp_path / "elsewhere").iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("changes", "complaint"),
-    [
-        ({"OPS_WEBHOOK_URL": ""}, "OPS_WEBHOOK_URL is not set"),
-        ({"OPS_WEBHOOK_URL": "vm122:8080"}, "OPS_WEBHOOK_URL is not an http"),
-        ({"OPS_WEBHOOK_URL": "http://[::1"}, "OPS_WEBHOOK_URL is not an http"),
-        ({"OPS_WEBHOOK_URL": "http://x/?token=c2VjcmV0"}, "OPS_WEBHOOK_URL has a query or a fragment"),
-        ({"OPS_WEBHOOK_URL": "http://x/hook?"}, "OPS_WEBHOOK_URL has a query or a fragment"),
-        ({"OPS_WEBHOOK_URL": "http://x#ops"}, "OPS_WEBHOOK_URL has a query or a fragment"),
-        ({"OPS_WEBHOOK_SECRET": ""}, "OPS_WEBHOOK_SECRET is not set"),
-        ({"OPS_WEBHOOK_SECRET": "whsec_c2VjcmV0"}, "OPS_WEBHOOK_SECRET is wrong"),
-        ({"OPS_SPOOL_DIR": ""}, "OPS_SPOOL_DIR is not set"),
-        ({"OPS_SPOOL_DIR": "~/spool"}, "OPS_SPOOL_DIR begins with ~"),
-        ({"OPS_SPOOL_DIR": "/dev/null/spool"}, "OPS_SPOOL_DIR cannot be made"),
-        ({"REDIS_URL": "localhost"}, "REDIS_URL is not an address"),
-        ({"OPS_SPOOL_LIMIT_MB": "lots"}, "OPS_SPOOL_LIMIT_MB is not a whole number"),
-    ],
-)
-def test_a_wrong_setting_is_named_in_one_line(
-    tmp_path: Path, changes: dict[str, str], complaint: str
-) -> None:
-    with pytest.raises(ConfigurationError, match=complaint) as error:
-        OnboardHooks.from_env(_environment(tmp_path, **changes))
-    assert "\n" not in str(error.value)
-    assert "c2VjcmV0" not in str(error.value)
