@@ -20,6 +20,7 @@ from bench.measure import Bar, Figure, Report, alternate, ratio, seconds
 from bench.servers import OURS, serving
 from bench.wizard_traffic import Moment
 from ops_service.auth import tokens
+from ops_service.auth.principals import SERVER
 from portal_hooks.instants import format_instant, now_instant
 from projections.database import Database
 
@@ -113,7 +114,7 @@ def _ask(stack: ExitStack, database: Database, since: int) -> Callable[[], float
     """Ask a service on this database; the median of some answers."""
     server = stack.enter_context(serving(database, OURS))
     with database.write() as connection:
-        token = tokens.create(connection, f"bench-{now_instant()}", "read")
+        token = tokens.create(connection, f"bench-{now_instant()}", "read", SERVER, now_instant())
     client = httpx.Client(
         base_url=f"http://127.0.0.1:{server.port}", headers={"Authorization": f"Bearer {token}"}
     )

@@ -17,6 +17,8 @@ from bench import load
 from bench.measure import Bar, Figure, Report
 from bench.servers import OURS, Contestant, serving
 from ops_service.auth import tokens
+from ops_service.auth.principals import SERVER
+from portal_hooks.instants import now_instant
 from portal_hooks.signing import headers_for
 from projections.database import Database
 from tests.running_ops import INGRESS, event
@@ -61,7 +63,7 @@ def _run(streams: int, rate: int, run_seconds: float) -> tuple[list[float], list
         database = Database(f"sqlite:///{Path(name) / 'live.sqlite3'}")
         with serving(database, OURS) as server:
             with database.write() as connection:
-                token = tokens.create(connection, "bench", "read")
+                token = tokens.create(connection, "bench", "read", SERVER, now_instant())
             traffic = _Traffic(server, token, streams)
             with chromium.launched(chromium.provide()) as browser:
                 page = browser.new_page()

@@ -15,6 +15,7 @@ from typing import Any, Final
 from sqlalchemy.engine import make_url
 
 from ops_service.auth import links, tokens, users
+from ops_service.auth.principals import SERVER
 from ops_service.settings import load
 from ops_service.shell_database import writing
 from portal_hooks.instants import now_instant
@@ -112,7 +113,7 @@ def _token(kept: str) -> str:
     with writing() as (connection, _settings):
         if kept and tokens.principal_of(connection, kept):
             return kept
-        return tokens.create(connection, f"make-run-{os.urandom(3).hex()}", "admin")
+        return tokens.create(connection, f"make-run-{os.urandom(3).hex()}", "admin", SERVER, now_instant())
 
 
 async def _start(environment: dict[str, str], *arguments: str) -> asyncio.subprocess.Process:

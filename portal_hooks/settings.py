@@ -54,7 +54,7 @@ def read_spool_limit(environ: Mapping[str, str]) -> int:
     text = environ.get("OPS_SPOOL_LIMIT_MB", "").strip()
     if not text:
         return LIMIT_BYTES
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1_000_000):
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and 1 <= int(text) <= 1_000_000):
         raise ConfigurationError("OPS_SPOOL_LIMIT_MB is not a whole number of megabytes, e.g. 256")
     return int(text) * MEGABYTE
 

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 
 from ops_service.app import create_app
 from ops_service.auth import tokens
-from ops_service.auth.principals import SCOPES
+from ops_service.auth.principals import SCOPES, SERVER
 from ops_service.server import options
 from ops_service.settings import Settings
 from portal_hooks.instants import format_instant, now_instant
@@ -53,7 +53,10 @@ class RunningOps:
         self.app = app
         self.database = database
         with database.write() as connection:
-            issued = {scope: tokens.create(connection, f"test-{scope}", scope) for scope in SCOPES}
+            issued = {
+                scope: tokens.create(connection, f"test-{scope}", scope, SERVER, now_instant())
+                for scope in SCOPES
+            }
         self.tokens = issued
         self.http = httpx.Client(base_url=url, timeout=30, headers=self.bearer("admin"), verify=PLAIN_HTTP)
 

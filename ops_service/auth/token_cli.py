@@ -26,7 +26,7 @@ def create(
     except ValidationError:
         raise typer.BadParameter("--name is 1 to 64 characters, on one line") from None
     with writing() as (connection, _settings):
-        token = tokens.create(connection, name, scope)
+        token = tokens.create(connection, name, scope, SERVER, now_instant())
     print(token)
 
 

@@ -7,23 +7,16 @@ from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from ops_service.auth import audit
-from ops_service.auth.principals import SERVER, Principal
+from ops_service.auth.principals import Principal
 from ops_service.auth.refusals import Refused
 from ops_service.auth.secret_tokens import hash_of, new_secret
-from portal_hooks.instants import now_instant
 from projections.tables import api_tokens
 
 PREFIX: Final = "ops_"
 
 
-def create(
-    connection: Connection, name: str, scope: str, by: Principal = SERVER, now: int | None = None
-) -> str:
-    """Make a token, by default in the shell at this moment, and return it; it cannot be shown again.
-
-    Raises Refused.
-    """
-    now = now_instant() if now is None else now
+def create(connection: Connection, name: str, scope: str, by: Principal, now: int) -> str:
+    """Make a token and return it; it cannot be shown again. Raises Refused."""
     token = new_secret(PREFIX)
     row = {"name": name, "scope": scope, "token_hash": hash_of(token), "created_at": now}
     try:

@@ -70,7 +70,7 @@ def export_sessions(database: DatabaseOf, _reader: Reader, asked: AskedSessions)
     """All sessions that match, in the list's order."""
     with database.read() as connection:
         if asked.as_of is None:
-            csv_file.require_few(asked.find(connection, None, 0)[0])
+            csv_file.require_few(asked.total_now(connection))
         file = csv_file.write(SESSIONS, _cells(SESSIONS, _sessions(connection, asked)))
     return csv_file.answer("sessions", file)
 

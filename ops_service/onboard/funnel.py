@@ -80,7 +80,7 @@ def _collect(reached: tuple[int | None, ...], durations: list[list[int]]) -> Non
     for index, at in enumerate(reached):
         if at is None:
             continue
-        # A stage reached before the one that precedes it, as when a customer goes back, took no time.
+        # A stage reached before the one that precedes it, as when a customer goes back, has no duration.
         if previous is not None and at >= previous:
             durations[index].append(at - previous)
         previous = at

@@ -70,10 +70,13 @@ class SessionsQuestion(NamedTuple):
     ) -> tuple[int, list[SessionRow]]:
         """How many there are in all, and those after the given (last_event_at, session_id)."""
         if self.as_of is None:
-            total = queries.count_sessions(connection, self.filters, self.stalled_before)
-            return total, self.page(connection, after, limit)
+            return self.total_now(connection), self.page(connection, after, limit)
         total, rows = self._then(connection, self.as_of, after)
         return total, rows[:limit]
+
+    def total_now(self, connection: Connection) -> int:
+        """How many match the rows as they are; what was known at `as_of` is counted by `find`."""
+        return queries.count_sessions(connection, self.filters, self.stalled_before)
 
     def page(self, connection: Connection, after: tuple[int, str] | None, limit: int) -> list[SessionRow]:
         """The same without the count."""

@@ -16,6 +16,8 @@ from typing import Any
 import httpx
 
 from ops_service.auth import tokens
+from ops_service.auth.principals import SERVER
+from portal_hooks.instants import now_instant
 from portal_hooks.signing import headers_for
 from projections.database import Database
 from tests.running_ops import INGRESS, KEY, OTHER_KEY, OTHER_SOURCE, PLAIN_HTTP, SOURCE
@@ -145,7 +147,7 @@ def ops_process(
 def new_token(database_url: str) -> str:
     """An API token that may do everything."""
     with Database(database_url) as database, database.write() as connection:
-        return tokens.create(connection, f"faults-{time.time_ns()}", "admin")
+        return tokens.create(connection, f"faults-{time.time_ns()}", "admin", SERVER, now_instant())
 
 
 def _environment(database_url: str, settings: dict[str, str]) -> dict[str, Any]:

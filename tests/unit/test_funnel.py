@@ -79,7 +79,7 @@ def test_times_run_from_the_previous_stage_that_was_reached() -> None:
     assert step(counted, "dns_applied").p90_seconds == 48
 
 
-def test_a_stage_reached_before_the_one_that_precedes_it_took_no_time() -> None:
+def test_a_stage_reached_before_the_one_that_precedes_it_has_no_duration() -> None:
     rows = [row("dns_applied", "dns_applied", 0, 30, 20), row("dns_applied", "dns_applied", 0, 10, 40)]
     assert step(count(rows, LIMIT), "dns_applied").median_seconds == 30
 

@@ -55,6 +55,7 @@ def test_a_relative_spool_stays_where_it_was_when_the_portal_moves(
         ({"OPS_SPOOL_DIR": "/dev/null/spool"}, "OPS_SPOOL_DIR cannot be made"),
         ({"REDIS_URL": "localhost"}, "REDIS_URL is not an address"),
         ({"OPS_SPOOL_LIMIT_MB": "lots"}, "OPS_SPOOL_LIMIT_MB is not a whole number"),
+        ({"OPS_SPOOL_LIMIT_MB": "9" * 5000}, "OPS_SPOOL_LIMIT_MB is not a whole number"),
     ],
 )
 def test_a_wrong_setting_is_named_in_one_line(
