@@ -1,5 +1,6 @@
 """The desk's views, and the states that a browser test can bring them into."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
@@ -87,6 +88,27 @@ def answering(desk: Page, state: str) -> Iterator[None]:
     follow(desk, "#/nothing/left")
     for pattern in QUESTIONS:
         desk.unroute(pattern)
+
+
+@contextmanager
+def holding(desk: Page, pattern: str, method: str = "GET") -> Iterator[None]:
+    """The first such request is kept back until the block has ended; the block has to cause one."""
+    held: list[Route] = []
+
+    def keep(route: Route) -> None:
+        if route.request.method == method and not held:
+            held.append(route)
+        else:
+            route.continue_()
+
+    desk.route(pattern, keep)
+    yield
+    # The page may send it after the block's last step, and the browser tells of it later still.
+    deadline = time.monotonic() + 30
+    while not held:
+        assert time.monotonic() < deadline, f"no {method} {pattern} was sent"
+        desk.wait_for_timeout(10)
+    held[0].continue_()
 
 
 def texts(desk: Page, language: str) -> dict[str, str]:

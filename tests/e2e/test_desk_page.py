@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from ops_service.app import FRONTEND
 from tests.e2e.conftest import enter
-from tests.e2e.desk_views import go, use_language, views
+from tests.e2e.desk_views import go, holding, use_language, views
 from tests.running_ops import RunningOps, event
 
 WIZARD = (
@@ -356,12 +356,10 @@ def test_what_is_drawn_while_a_language_is_on_its_way_does_not_stay(desk: Page, 
     wizard_run(ops, "one", 2)
     go(desk, "#/sessions/one")
     names = desk.locator("ol.timeline .event-name")
-    held: list[Route] = []
-    desk.route("**/i18n/pt.js", lambda route: held.append(route))
-    desk.get_by_label("Language").select_option("pt")
-    ops.send(event("dns.applied", "one"))
-    expect(names).to_have_text(["Started", "Domain validated", "DNS applied"])
-    held[0].continue_()
+    with holding(desk, "**/i18n/pt.js"):
+        desk.get_by_label("Language").select_option("pt")
+        ops.send(event("dns.applied", "one"))
+        expect(names).to_have_text(["Started", "Domain validated", "DNS applied"])
     expect(names).to_have_text(["Iniciado", "Domínio validado", "DNS aplicado"])
 
 
