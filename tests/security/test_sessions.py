@@ -173,7 +173,7 @@ def test_a_stream_ends_with_what_let_it_in(ops: RunningOps, ending: str) -> None
         assert time.monotonic() - began < 10  # by itself it would live 45 seconds at least
         # Nobody else's stream ends: the next thing it tells is an event.
         ops.send(event("onboarding.started", "s1"))
-        assert b"s1" in next(others)
+        assert any(b"s1" in part for part in others)  # past a ping, if one comes between
 
 
 def test_a_stream_ends_with_its_token(ops: RunningOps) -> None:
