@@ -18,15 +18,13 @@ from typing import Final, TypeVar
 
 from sqlalchemy import Connection
 
+from projections import replay_processes
 from projections.database import Database
 from projections.log import SessionRange, head, next_range
 
 RANGE_EVENTS: Final = 10_000
 LONG_LOG_EVENTS: Final = 200_000
 """From so many events on, other processes earn the time they take to start."""
-
-MOST_PROCESSES: Final = 2
-"""Besides the asking one. More would wait for its writes, and each holds some 80 MB."""
 
 Result = TypeVar("Result")
 Work = Callable[[Connection, SessionRange], Result]
@@ -44,7 +42,7 @@ def replay(database: Database, work: Work[Result], after: str = "") -> Generator
     """
     with database.read() as connection:
         is_long = head(connection) >= LONG_LOG_EVENTS
-    processes = min(os.cpu_count() or 1, MOST_PROCESSES)
+    processes = replay_processes.number()
     with _without_collector():
         if is_long and processes > 1:
             yield from _in_processes(database, work, after, processes)
@@ -66,9 +64,7 @@ def _ranges(database: Database, after: str) -> Iterator[SessionRange]:
 
 def _in_processes(database: Database, work: Work[Result], after: str, processes: int) -> Generator[Result]:
     url = database.url.render_as_string(hide_password=False)
-    # Never fork: a child must not inherit an open SQLite database.
-    spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, spawn, _start_worker, (url,))
+    pool = ProcessPoolExecutor(processes, replay_processes.context(), _start_worker, (url,))
     waiting: deque[Future[Result]] = deque()
     try:
         for sessions in _ranges(database, after):

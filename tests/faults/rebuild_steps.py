@@ -7,7 +7,7 @@
     python -m tests.faults.rebuild_steps "replayed" loses-worker  one of those is killed; the command goes on
 
 OPS_DATABASE_URL names the database. Events must be coming in: the rebuild waits for some to catch up with.
-The first line printed tells the children that the process had at that moment.
+The first line printed tells the processes that it had begun at that moment, and those they had begun.
 """
 
 import multiprocessing
@@ -77,13 +77,13 @@ POOLED_STEPS: Final = {
 
 def die() -> None:
     """End this process at once: no handler, no rollback, no flush."""
-    print(*_children(), flush=True)
+    print(*_descendants(os.getpid()), flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def lose_worker() -> None:
     """Have one of the reading processes end as the kernel ends them when memory is short."""
-    print(*_children(), flush=True)
+    print(*_descendants(os.getpid()), flush=True)
     os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
 
 
@@ -115,9 +115,10 @@ def die_at_moment(number: int) -> None:
         event.listen(Engine, name, passing)
 
 
-def _children() -> list[int]:
-    listed = (file.read_text().split() for file in Path("/proc/self/task").glob("*/children"))
-    return [int(pid) for pids in listed for pid in pids]
+def _descendants(pid: int) -> list[int]:
+    listed = (file.read_text().split() for file in Path(f"/proc/{pid}/task").glob("*/children"))
+    children = [int(child) for pids in listed for child in pids]
+    return children + [one for child in children for one in _descendants(child)]
 
 
 def _wrap(owner: ModuleType | type, name: str, around: Callable[..., Any]) -> None:

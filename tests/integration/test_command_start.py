@@ -13,7 +13,12 @@ CTRL_C = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
 
 @pytest.mark.parametrize(
     ("program", "imported"),
-    [("ops-service", "typer"), ("ops-rebuild-projections", "typer"), ("ops-portal-outbox", "httpx")],
+    [
+        ("ops-service", "typer"),
+        ("ops-rebuild-projections", "typer"),
+        ("ops-rebuild-projections", "sqlalchemy"),  # its helpers load it, too
+        ("ops-portal-outbox", "httpx"),
+    ],
 )
 def test_ctrl_c_while_a_command_loads_is_quiet(program: str, imported: str, tmp_path: Path) -> None:
     (tmp_path / f"{imported}.py").write_text(CTRL_C)

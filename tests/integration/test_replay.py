@@ -9,7 +9,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from multiprocessing.context import SpawnProcess
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
@@ -131,9 +132,9 @@ def test_a_worker_that_dies_while_another_starts_is_told(
     database: Database, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     """The pool has noticed, and does not know the one that starts: nobody may wait for that."""
-    start = SpawnProcess.start
+    start = ForkServerProcess.start
 
-    def with_a_death(process: SpawnProcess) -> None:
+    def with_a_death(process: ForkServerProcess) -> None:
         others = multiprocessing.active_children()
         if moment == "after":
             start(process)
@@ -143,7 +144,7 @@ def test_a_worker_that_dies_while_another_starts_is_told(
         if moment == "before":
             start(process)
 
-    monkeypatch.setattr(SpawnProcess, "start", with_a_death)
+    monkeypatch.setattr(ForkServerProcess, "start", with_a_death)
     fill(database)
     with pytest.raises(replay.WorkerLost, match="memory"):
         list(replay.replay(database, tell_who_works))
@@ -166,6 +167,19 @@ def test_workers_die_with_a_parent_that_is_killed(database: Database, database_u
     while is_running(worker):
         assert time.monotonic() < deadline, "the worker outlived its parent"
         time.sleep(0.02)
+
+
+def test_no_folder_for_temporary_files_is_no_hindrance(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fork server's socket needs one. Here there are several, always."""
+
+    def refuse() -> None:
+        raise FileNotFoundError("no usable temporary directory")
+
+    monkeypatch.setattr(forkserver, "ensure_running", refuse)
+    fill(database)
+    assert set(replay.replay(database, tell_who_works)).isdisjoint({os.getpid()})
 
 
 def test_ctrl_c_is_for_the_parent_alone(database: Database) -> None:
