@@ -38,10 +38,19 @@ def listed_tickets(**filters: Any) -> Callable[[Connection], Any]:
         (listed_sessions(), "SCAN onboard_sessions USING COVERING INDEX ix_onboard_sessions_funnel"),
         (listed_sessions(reached="completed"), "USING COVERING INDEX ix_onboard_sessions_funnel"),
         (listed_sessions(states=["stalled"]), BY_STAGE),
+        (listed_sessions(states=["active", "failed", "stalled"], since=5), BY_STAGE),
         (listed_tickets(stage="completed"), BY_STAGE),
         (listed_tickets(states=["failed"]), BY_STAGE),
     ],
-    ids=["touched", "sessions", "reached", "stalled", "tickets of a stage", "tickets of a state"],
+    ids=[
+        "touched",
+        "sessions",
+        "reached",
+        "stalled",
+        "not completed",
+        "tickets of a stage",
+        "tickets of a state",
+    ],
 )
 def test_the_index_alone_tells_what_is_meant(
     database: Database, ask: Callable[[Connection], Any], step: str

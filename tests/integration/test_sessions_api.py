@@ -42,6 +42,8 @@ FILTERS: list[tuple[dict[str, Any], list[str]]] = [
     ({"state": "active"}, ["Sess-A"]),
     ({"state": "stalled"}, ["d:2"]),
     ({"state": ["completed", "failed"]}, ["sess_b", "c-1"]),
+    ({"state": ["active", "stalled"]}, ["Sess-A", "d:2"]),
+    ({"state": ["stalled", "active", "failed"]}, ["Sess-A", "sess_b", "d:2"]),
     ({"furthest": "started"}, ["Sess-A", "sess_b"]),
     ({"reached": "dns_applied"}, ["c-1", "d:2"]),
     ({"domain": "ACME.PT."}, ["Sess-A", "c-1"]),
