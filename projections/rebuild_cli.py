@@ -15,7 +15,7 @@ from projections.rebuild_report import Report
 from projections.replay import WorkerLost
 from projections.schema_revision import fault
 from projections.settings import BadSettings, DatabaseSettings, read
-from projections.verify import StageCounts, session_differences, verify, verify_sample
+from projections.verify import StageCounts, note, session_differences, verify, verify_sample
 
 EXIT_DIFFERENCES: Final = 1
 EXIT_UNUSABLE: Final = 2
@@ -165,6 +165,8 @@ def _verify(database: Database, report: Report, sample: int | None) -> None:
     with report.progress() as progress:
         for difference in verify_sample(database, sample) if sample else verify(database, progress):
             report.difference(difference)
+    if not sample:
+        _note(database, report.differences)
     if report.differences == 0:
         rows = "Every row of the sample" if sample else "Every row"
         report.result(f"{rows} is the fold of the log.", result="clean", differences=0, **facts)
@@ -172,6 +174,13 @@ def _verify(database: Database, report: Report, sample: int | None) -> None:
     text = f"{_counted(report.differences, 'difference')}. {_advice(report)} to mend them."
     report.result(text, result="differences", differences=report.differences, **facts)
     raise typer.Exit(EXIT_DIFFERENCES)
+
+
+def _note(database: Database, differences: int) -> None:
+    try:
+        note(database, differences)
+    except DatabaseUnavailable as error:  # a standby, or a role that may only read, can still compare
+        print(f"ops-rebuild-projections: /readyz will not tell of this verify: {error}", file=sys.stderr)
 
 
 def _dry_run(database: Database, report: Report) -> None:

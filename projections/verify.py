@@ -57,13 +57,24 @@ class _Compared(NamedTuple):
 
 
 def verify(database: Database, progress: Progress) -> Iterator[Difference]:
-    """Compare everything, field by field. Changes no read model; the outcome is noted for /readyz."""
-    found = 0
-    for difference in _all_differences(database, progress):
-        found += 1
-        yield difference
+    """Compare everything, field by field; changes nothing."""
+    yield from session_differences(database, progress)
+    with database.read() as connection:
+        total = head(connection)
+        progress("tables", total, total)
+        for model in READ_MODELS:
+            yield from _model_differences(connection, model.table, model.totals(onboard_sessions))
+        for session_id, ready in tickets.out_of_step(connection).items():
+            yield Difference(session_id, "ticket", None, "ready_for_ops" if ready else "open")
+        progress("SQL", total, total)
+        for mismatch in sql_oracle.mismatches(connection):
+            yield Difference(*mismatch)
+
+
+def note(database: Database, differences: int) -> None:
+    """Have /readyz and the metrics tell how many the last `verify` found. Raises DatabaseUnavailable."""
     with database.write() as connection:
-        fingerprint.record(connection, verified_at=now_instant(), verified_differences=found)
+        fingerprint.record(connection, verified_at=now_instant(), verified_differences=differences)
 
 
 def verify_sample(database: Database, size: int) -> Iterator[Difference]:
@@ -95,20 +106,6 @@ def session_differences(
             yield from part.differences
             done += part.events
             progress("verify", done, max(total, done))
-
-
-def _all_differences(database: Database, progress: Progress) -> Iterator[Difference]:
-    yield from session_differences(database, progress)
-    with database.read() as connection:
-        total = head(connection)
-        progress("tables", total, total)
-        for model in READ_MODELS:
-            yield from _model_differences(connection, model.table, model.totals(onboard_sessions))
-        for session_id, ready in tickets.out_of_step(connection).items():
-            yield Difference(session_id, "ticket", None, "ready_for_ops" if ready else "open")
-        progress("SQL", total, total)
-        for mismatch in sql_oracle.mismatches(connection):
-            yield Difference(*mismatch)
 
 
 _CURRENT_STAGE: Final = sessions.COLUMNS.index("current_stage")

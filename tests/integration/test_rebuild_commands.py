@@ -284,3 +284,15 @@ def test_rows_of_older_logic_show_in_readyz_and_metrics(ops: RunningOps, databas
     assert ops.get("/readyz")["projection"] == "current"
     assert ops.get("/readyz")["rebuilt_at"] is not None
     assert "\nops_projection_stale 0.0\n" in ops.http.get("/metrics").text
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_who_may_only_read_can_verify(filled: Database, database_url: str) -> None:
+    """A standby refuses in the same way. SQLite's readers write, too, beside the file."""
+    reading = f"{database_url}?options=-cdefault_transaction_read_only=on"
+    assert run(reading, "--verify").stdout.startswith("Every row is the fold of the log.")
+    spoil(filled, domain="wrong.pt")
+    done = run(reading, "--verify")
+    assert (done.returncode, done.stdout.splitlines()[-1].split(". ")[0]) == (1, "2 differences")
+    assert done.stderr.startswith("ops-rebuild-projections: /readyz will not tell of this verify: cannot ")
+    assert len(done.stderr.splitlines()) == 1
