@@ -23,7 +23,7 @@ from projections.database import Database
 from projections.log import SessionRange, head, next_range
 
 RANGE_EVENTS: Final = 10_000
-LONG_LOG_EVENTS: Final = 200_000
+LONG_LOG_EVENTS: Final = 50_000
 """From so many events on, other processes earn the time they take to start."""
 
 Result = TypeVar("Result")
