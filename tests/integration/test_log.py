@@ -150,3 +150,10 @@ def test_two_writers_of_one_event_store_it_once(database: Database) -> None:
     assert sorted(results) == ["created", "duplicate", "duplicate", "duplicate"]
     with database.read() as connection:
         assert connection.execute(select(func.count()).select_from(LOG.position.table)).scalar_one() == 1
+
+
+def test_each_session_touched_since_a_position_is_told_once(database: Database) -> None:
+    append(database, *(delivery("a", session, event_id=f"{n}") for n, session in enumerate("abcbdb")))
+    with database.read() as connection:
+        assert log.sessions_touched(connection, 2) == ["c", "b", "d"]
+        assert log.sessions_touched(connection, 6) == []

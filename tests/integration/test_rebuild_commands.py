@@ -247,6 +247,7 @@ def test_a_wrong_combination_is_named(database_url: str, arguments: str, complai
 
 def test_the_last_verify_shows_in_readyz_and_metrics(ops: RunningOps, database_url: str) -> None:
     store(ops.database, delivery("account.created", "s1"), delivery("account.created", "s2"))
+    assert run(database_url, "--verify", "--sample", "1").returncode == 0
     assert ops.get("/readyz")["verified_at"] is None
     for wrong, code in ((None, 0), ("wrong.pt", 1)):
         spoil(ops.database, domain=wrong)

@@ -186,6 +186,7 @@ def test_ctrl_c_is_for_the_parent_alone(database: Database) -> None:
     """A terminal sends it to every process; one line is enough."""
     fill(database)
     assert set(replay.replay(database, tell_whether_ctrl_c_is_ignored)) == {True}
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def is_running(pid: int) -> bool:
