@@ -41,7 +41,7 @@ def browser_of(ops: RunningOps, user_id: int) -> httpx.Client:
 def browser(ops: RunningOps, cookies: dict[str, str] | None = None) -> httpx.Client:
     """A browser on our own page."""
     headers = {"Origin": ops.url}
-    return httpx.Client(base_url=ops.url, timeout=90, headers=headers, cookies=cookies, verify=PLAIN_HTTP)
+    return httpx.Client(base_url=ops.url, timeout=30, headers=headers, cookies=cookies, verify=PLAIN_HTTP)
 
 
 def sign_in(client: httpx.Client, name: str, password: str = PASSWORD) -> httpx.Response:

@@ -58,7 +58,7 @@ class RunningOps:
                 for scope in SCOPES
             }
         self.tokens = issued
-        self.http = httpx.Client(base_url=url, timeout=90, headers=self.bearer("admin"), verify=PLAIN_HTTP)
+        self.http = httpx.Client(base_url=url, timeout=30, headers=self.bearer("admin"), verify=PLAIN_HTTP)
 
     def bearer(self, scope: str) -> dict[str, str]:
         """The header of a token with this scope."""

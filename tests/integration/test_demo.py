@@ -25,7 +25,7 @@ from tests.servers.process import free_port
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def until(seen: Callable[[], Any], seconds: float = 120) -> Any:
+def until(seen: Callable[[], Any], seconds: float = 40) -> Any:
     """What `seen` returns once it is true."""
     deadline = time.monotonic() + seconds
     while not (found := seen()):

@@ -53,7 +53,7 @@ class Receiver:
         """Every event of every request."""
         return [event for request in self.requests for event in request]
 
-    def wait_for(self, session_id: str, count: int, seconds: float = 30.0) -> list[Event]:
+    def wait_for(self, session_id: str, count: int, seconds: float = 5.0) -> list[Event]:
         """The accepted events of a session, once there are `count`, or what there is after `seconds`."""
         deadline = time.monotonic() + seconds
         while True:
