@@ -1,18 +1,19 @@
 """Where `ops-rebuild-projections` starts.
 
 The processes that help a rebuild begin by importing their parent's main module. This one costs them nothing;
-the command line's libraries would cost as much as their own, which are loaded beside them.
+the command line's libraries would cost as much as their own, which are loaded while the command loads these.
 """
 
 from portal_hooks.loading import loading
-from projections import replay_processes
 
 
 def main() -> None:
     """Run the command."""
-    if replay_processes.number() > 1:
-        replay_processes.context()
     with loading():
+        from projections import replay_processes
+
+        if replay_processes.number() > 1:
+            replay_processes.start_server()
         from projections import rebuild_cli
 
     rebuild_cli.main()

@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import signal
 from multiprocessing import forkserver, resource_tracker
-from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.context import BaseContext
 from typing import Final
 
 MOST_PROCESSES: Final = 2
@@ -23,8 +23,8 @@ def number() -> int:
     return min(os.cpu_count() or 1, MOST_PROCESSES)
 
 
-def context() -> ForkServerContext | SpawnContext:
-    """How to start one. The first call has the fork server begin to import, and does not wait for it."""
+def start_server() -> bool:
+    """Have the fork server begin to import, and do not wait for it. False where there can be none."""
     multiprocessing.set_forkserver_preload(list(_IMPORTED))
     resource_tracker.ensure_running()  # begun by the fork server's start, it would let Ctrl-C through
     # Held back, it stays so in what is started here: a Ctrl-C is the asking process's alone.
@@ -32,7 +32,12 @@ def context() -> ForkServerContext | SpawnContext:
     try:
         forkserver.ensure_running()
     except OSError:  # it listens in the folder for temporary files; a container may have none
-        return multiprocessing.get_context("spawn")
+        return False
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
-    return multiprocessing.get_context("forkserver")
+    return True
+
+
+def context() -> BaseContext:
+    """How to start such a process: forked by the server, or as a new interpreter."""
+    return multiprocessing.get_context("forkserver" if start_server() else "spawn")

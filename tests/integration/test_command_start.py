@@ -15,6 +15,7 @@ CTRL_C = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
     ("program", "imported"),
     [
         ("ops-service", "typer"),
+        ("ops-rebuild-projections", "multiprocessing"),
         ("ops-rebuild-projections", "typer"),
         ("ops-rebuild-projections", "sqlalchemy"),  # its helpers load it, too
         ("ops-portal-outbox", "httpx"),
