@@ -15,7 +15,7 @@ from projections.rebuild_report import Report
 from projections.replay import WorkerLost
 from projections.schema_revision import fault
 from projections.settings import BadSettings, DatabaseSettings, read
-from projections.verify import StageCounts, note, session_differences, verify, verify_sample
+from projections.verify import StageCounts, note_outcome, session_differences, verify, verify_sample
 
 EXIT_DIFFERENCES: Final = 1
 EXIT_UNUSABLE: Final = 2
@@ -178,7 +178,7 @@ def _verify(database: Database, report: Report, sample: int | None) -> None:
 
 def _note(database: Database, differences: int) -> None:
     try:
-        note(database, differences)
+        note_outcome(database, differences)
     except DatabaseUnavailable as error:  # a standby, or a role that may only read, can still compare
         print(f"ops-rebuild-projections: /readyz will not tell of this verify: {error}", file=sys.stderr)
 

@@ -71,7 +71,7 @@ def verify(database: Database, progress: Progress) -> Iterator[Difference]:
             yield Difference(*mismatch)
 
 
-def note(database: Database, differences: int) -> None:
+def note_outcome(database: Database, differences: int) -> None:
     """Have /readyz and the metrics tell how many the last `verify` found. Raises DatabaseUnavailable."""
     with database.write() as connection:
         fingerprint.record(connection, verified_at=now_instant(), verified_differences=differences)

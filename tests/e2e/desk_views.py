@@ -109,6 +109,7 @@ def holding(desk: Page, pattern: str, method: str = "GET") -> Iterator[None]:
         assert time.monotonic() < deadline, f"no {method} {pattern} was sent"
         desk.wait_for_timeout(10)
     held[0].continue_()
+    desk.unroute(pattern, keep)
 
 
 def texts(desk: Page, language: str) -> dict[str, str]:
