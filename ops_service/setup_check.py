@@ -15,9 +15,9 @@ from ops_service.auth import users
 from ops_service.auth.links import first_operator_is_missing
 from ops_service.settings import Settings
 from projections.database import Database, DatabaseMisconfigured, DatabaseUnavailable
-from projections.fingerprint import freshness
 from projections.schema_revision import fault
 from projections.settings import ENV_FILE
+from projections.state import freshness
 from projections.tables import quarantined_events
 
 SPARE_BYTES: Final = 200 * 1024 * 1024

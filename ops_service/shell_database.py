@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection
 
 from ops_service.settings import Settings, load
-from projections import fingerprint
+from projections import state
 from projections.database import Database
 from projections.migrate import upgrade
 
@@ -16,8 +16,8 @@ def prepare(database: Database) -> None:
     """Migrate, and note by which logic the (first) rows will be built."""
     upgrade(database)
     with database.write() as connection:
-        fingerprint.claim(connection)
-        if fingerprint.freshness(connection) == "stale":
+        state.claim(connection)
+        if state.freshness(connection) == "stale":
             print("The sessions were built by older logic: run ops-rebuild-projections.", file=sys.stderr)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection
 
-from projections import fingerprint, onboarding, quarantine, sessions, tickets
+from projections import onboarding, quarantine, sessions, state, tickets
 from projections.log import Delivery, Receipt, append, sessions_events
 from projections.onboarding import Event, Session
 from projections.quarantine import Failure, fold_tolerantly
@@ -97,7 +97,7 @@ def _write(connection: Connection, before: dict[str, Session], folded: Iterable[
     for model in READ_MODELS:
         model.follow(connection, changes, model.table)
     tickets.follow(connection, changes, now)
-    fingerprint.note_writing(connection)
+    state.note_writing(connection)
 
 
 def _by_session(created: Iterable[Event]) -> Histories:

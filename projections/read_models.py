@@ -17,6 +17,15 @@ class ReadModel(NamedTuple):
     """All its rows, as a query over a table of sessions."""
     follow: Callable[[Connection, Sequence[Change], Table], None]
     """Bring it in step with changed sessions; the table is the live one or its shadow."""
+    definitions: tuple[Any, ...]
+    """The functions and classes that decide what it holds: the fingerprint covers them."""
 
 
-READ_MODELS: Final = (ReadModel(tables.funnel_daily, funnel_daily.totals, funnel_daily.follow),)
+READ_MODELS: Final = (
+    ReadModel(
+        tables.funnel_daily,
+        funnel_daily.totals,
+        funnel_daily.follow,
+        definitions=(funnel_daily.Standing, funnel_daily.standing, funnel_daily.totals),
+    ),
+)

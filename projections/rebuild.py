@@ -16,8 +16,9 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, delete, func, insert, select, text
 
 from portal_hooks.instants import now_instant
-from projections import dependents, fingerprint, projector, quarantine, sessions, shadow, tickets
+from projections import dependents, projector, quarantine, sessions, shadow, state, tickets
 from projections.database import Database, DatabaseMisconfigured, DatabaseUnavailable
+from projections.fingerprint import fingerprint
 from projections.log import SessionRange, head, histories, sessions_events, sessions_touched
 from projections.onboarding import Event, Session
 from projections.quarantine import Failure, fold_tolerantly
@@ -117,10 +118,10 @@ def rebuild_session(database: Database, session_id: str) -> bool:
     """
     with database.write() as connection:
         events = sessions_events(connection, [session_id]).get(session_id, [])
-        state = _Fold(keep_going=False)(session_id, events)
+        folded = _Fold(keep_going=False)(session_id, events)
         projector.refold(connection, [session_id], now_instant())
-        _settle(connection, [state])
-        fingerprint.record(connection, rebuilt_at=now_instant())  # so open desks are told
+        _settle(connection, [folded])
+        state.record(connection, rebuilt_at=now_instant())  # so open desks are told
     for model in READ_MODELS:
         _mend(database, model)
     return bool(events)
@@ -143,15 +144,15 @@ def _begin(database: Database, *, anew: bool) -> tuple[int, bool]:
     with database.write() as connection:
         for live in _LIVE:
             dependents.require_replaceable(connection, live)
-        built_by, position = fingerprint.shadow_state(connection)
-        usable = built_by == fingerprint.fingerprint() and shadow.exists(connection, onboard_sessions)
+        built_by, position = state.shadow_state(connection)
+        usable = built_by == fingerprint() and shadow.exists(connection, onboard_sessions)
         if usable and position is not None and not anew:
             return position, True
         shadow.create(connection, onboard_sessions)
         start = head(connection)
         # What a rebuild that keeps going has left out is known to it alone: nobody may resume it.
-        built_by = None if anew else fingerprint.fingerprint()
-        fingerprint.record(connection, shadow_fingerprint=built_by, shadow_position=start)
+        built_by = None if anew else fingerprint()
+        state.record(connection, shadow_fingerprint=built_by, shadow_position=start)
     return start, False
 
 
@@ -244,7 +245,7 @@ def _cut_over(database: Database, position: int, fold: _Fold) -> int:
         except DatabaseUnavailable as error:
             unavailable = error
         with database.read() as connection:
-            if fingerprint.shadow_state(connection)[1] is None:
+            if state.shadow_state(connection)[1] is None:
                 return head(connection)  # the answer to the commit was lost, the commit was not
         time.sleep(min(0.1 * 2**attempt, _CUTOVER_PAUSE_SECONDS))
     raise RebuildFailed(f"no gap for the cutover after {_CUTOVER_TRIES} tries: {unavailable}")
@@ -256,9 +257,9 @@ def _swap(connection: Connection, fold: _Fold) -> int:
     now = now_instant()
     connection.execute(delete(quarantined_events))
     quarantine.record(connection, chain.from_iterable(fold.failures.values()), now)
-    fingerprint.record(
+    state.record(
         connection,
-        fingerprint=fingerprint.fingerprint(),
+        fingerprint=fingerprint(),
         rebuilt_at=now,
         shadow_fingerprint=None,
         shadow_position=None,

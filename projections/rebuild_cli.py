@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from projections import fingerprint, rebuild
+from projections import fingerprint, rebuild, state
 from projections.database import AlreadyRunning, Database, DatabaseMisconfigured, DatabaseUnavailable
 from projections.quarantine_retry import retry_quarantined
 from projections.rebuild_report import Report
@@ -117,7 +117,7 @@ def main() -> None:
 def _rebuild(database: Database, report: Report, *, if_stale: bool, keep_going: bool) -> None:
     if if_stale:
         with database.read() as connection:
-            current = fingerprint.freshness(connection) == "current"
+            current = state.freshness(connection) == "current"
         if current:
             # An earlier rebuild may have been killed between its cutover and its tickets.
             rebuild.settle_tickets(database)

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, func, select
 
 from portal_hooks.instants import now_instant
-from projections import fingerprint, quarantine, sessions, sql_oracle, tickets
+from projections import quarantine, sessions, sql_oracle, state, tickets
 from projections.database import Database
 from projections.driver_path import driver_rows
 from projections.log import SessionRange, head, histories, sessions_events
@@ -74,7 +74,7 @@ def verify(database: Database, progress: Progress) -> Iterator[Difference]:
 def note_outcome(database: Database, differences: int) -> None:
     """Have /readyz and the metrics tell how many the last `verify` found. Raises DatabaseUnavailable."""
     with database.write() as connection:
-        fingerprint.record(connection, verified_at=now_instant(), verified_differences=differences)
+        state.record(connection, verified_at=now_instant(), verified_differences=differences)
 
 
 def verify_sample(database: Database, size: int) -> Iterator[Difference]:
@@ -86,7 +86,7 @@ def verify_sample(database: Database, size: int) -> Iterator[Difference]:
         some = chosen[start : start + _TOGETHER]
         with database.read() as connection:
             found = sorted(sessions_events(connection, some).items())
-            stored = {key: sessions.to_row(state) for key, state in sessions.load(connection, some).items()}
+            stored = {key: sessions.to_row(found) for key, found in sessions.load(connection, some).items()}
             out = quarantine.positions(connection)
         yield from _compare(found, stored, out, StageCounts())
 
@@ -127,10 +127,10 @@ def _compare(
         row = stored.pop(session_id, None)
         if quarantined:
             history = [event for event in history if event.position not in quarantined]
-        state, failures = fold_tolerantly(session_id, history)
+        folded, failures = fold_tolerantly(session_id, history)
         for failure in failures:
             yield Difference(session_id, FOLD, None, describe(failure))
-        expected = sessions.to_row(state) if state.event_count else None
+        expected = sessions.to_row(folded) if folded.event_count else None
         if expected is not None:
             counts.expected[expected[_CURRENT_STAGE]] += 1
         yield from _row_differences(session_id, sessions.COLUMNS, row, expected)

@@ -11,10 +11,9 @@ from ops_service.health import metrics
 from ops_service.parameters import DatabaseOf, Instant
 from ops_service.problems import responses, unavailable
 from portal_hooks.instants import SECOND
-from projections import fingerprint
 from projections.database import DatabaseUnavailable
-from projections.fingerprint import freshness
 from projections.schema_revision import is_current
+from projections.state import freshness, noted
 from projections.tables import quarantined_events, webhook_events
 
 router = APIRouter(tags=["health"])
@@ -78,8 +77,8 @@ def _readiness(connection: Connection) -> Readiness:
         return Readiness(status="not_ready", database="ok", migrations="pending")
     newest = select(webhook_events.c.received_at).order_by(webhook_events.c.position.desc()).limit(1)
     last = connection.execute(newest).scalar()
-    state = fingerprint.state(connection)
-    noted = ("fingerprint", "rebuilt_at", "verified_at", "verified_differences")
+    state = noted(connection)
+    shown = ("fingerprint", "rebuilt_at", "verified_at", "verified_differences")
     return Readiness(
         status="ready",
         database="ok",
@@ -87,7 +86,7 @@ def _readiness(connection: Connection) -> Readiness:
         projection=freshness(connection),
         quarantined=_quarantined(connection),
         last_event_at=last,
-        **({name: state[name] for name in noted} if state else {}),
+        **({name: state[name] for name in shown} if state else {}),
     )
 
 
@@ -97,7 +96,7 @@ def _stored(connection: Connection) -> dict[str, float]:
         "ops_quarantined_events": _quarantined(connection),
         "ops_projection_stale": int(freshness(connection) == "stale"),
     }
-    state = fingerprint.state(connection)
+    state = noted(connection)
     if state and state["verified_at"] is not None:
         stored["ops_projection_verified_timestamp_seconds"] = state["verified_at"] / SECOND
         stored["ops_projection_verified_differences"] = state["verified_differences"]

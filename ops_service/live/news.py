@@ -7,7 +7,7 @@ import msgspec
 from fastapi.sse import format_sse_event
 from sqlalchemy import Connection, func, select
 
-from projections import fingerprint
+from projections import state
 from projections.log import LOG, head
 from projections.tables import audit_log, quarantined_events, rejected_deliveries, ticket_events, tickets
 
@@ -48,7 +48,7 @@ class State(NamedTuple):
 
 def state_of(connection: Connection) -> State:
     """The present state."""
-    built: Any = fingerprint.state(connection) or {}
+    built: Any = state.noted(connection) or {}
     quarantine = select(func.count(), func.max(quarantined_events.c.quarantined_at))
     return State(
         position=head(connection),

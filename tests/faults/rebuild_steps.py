@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Engine, event
 
-from projections import fingerprint, rebuild, rebuild_cli, replay, sessions, shadow, tickets
+from projections import rebuild, rebuild_cli, replay, sessions, shadow, state, tickets
 from projections.database import Database
 from projections.log import sessions_touched
 
@@ -47,7 +47,7 @@ class Step(NamedTuple):
 
 STEPS: Final = {
     "nothing done": Step(rebuild, "_begin", before=True, leaves_shadow=False),
-    "shadow made, not committed": Step(fingerprint, "record", leaves_shadow=False),
+    "shadow made, not committed": Step(state, "record", leaves_shadow=False),
     "shadow made": Step(rebuild, "_begin"),
     "first range written, not committed": Step(sessions, "upsert"),
     "third range written, not committed": Step(sessions, "upsert", call=3),
@@ -132,7 +132,7 @@ def _wait_for_ingest(derive: Callable[[Database], None], database: Database) -> 
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         with database.read() as connection:
-            _, position = fingerprint.shadow_state(connection)
+            _, position = state.shadow_state(connection)
             if len(sessions_touched(connection, position or 0)) > 2 * CUTOVER_SESSIONS:
                 return
         time.sleep(0.01)

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.mmap_dict import MmapedDict
 
 from portal_hooks.instants import now_instant
-from projections import fingerprint
+from projections import state
 from projections.database import Database
 from tests.faults.ops_process import OpsProcess, ops_process
 from tests.faults.portal_load import portals, wait_for
@@ -33,7 +33,7 @@ def test_every_scrape_tells_what_all_workers_counted(database_url: str, tmp_path
         [folder] = tmp_path.glob("ops-metrics-*")
         assert folder.stat().st_mode & 0o777 == 0o700
         with Database(database_url) as database, database.write() as connection:
-            fingerprint.record(connection, verified_at=now_instant(), verified_differences=2)
+            state.record(connection, verified_at=now_instant(), verified_differences=2)
         stored = store_some_by_each(ops, folder, database_url)
         assert scraped(ops, CREATED) == {stored}
         assert min(scraped(ops, "ops_commit_group_events_sum")) >= stored

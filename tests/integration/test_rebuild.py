@@ -9,7 +9,7 @@ from itertools import count
 import pytest
 from sqlalchemy import delete, inspect, select, text, update
 
-from projections import fingerprint, onboarding, rebuild, replay, shadow
+from projections import onboarding, rebuild, replay, shadow, state
 from projections.database import AlreadyRunning, Database
 from projections.onboarding import Effect, Event, Session
 from projections.rebuild import RebuildFailed
@@ -268,9 +268,9 @@ def test_what_a_late_event_mends_meanwhile_is_not_quarantined(
 
 def test_a_rebuild_notes_by_which_logic_the_rows_were_built(database: Database) -> None:
     with database.write() as connection:
-        fingerprint.claim(connection)
+        state.claim(connection)
         connection.execute(update(projection_state).values(fingerprint="older"))
-        assert fingerprint.freshness(connection) == "stale"
+        assert state.freshness(connection) == "stale"
     rebuild.rebuild(database, no_progress)
     with database.read() as connection:
-        assert fingerprint.freshness(connection) == "current"
+        assert state.freshness(connection) == "current"

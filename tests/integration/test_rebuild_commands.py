@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import insert, select, update
 from sqlalchemy import inspect as inspect_schema
 
-from projections import fingerprint, rebuild, replay
+from projections import fingerprint, rebuild, replay, state
 from projections.database import Database
 from projections.tables import (
     metadata,
@@ -42,12 +42,12 @@ def everything(database: Database) -> dict[str, list[Any]]:
 
 def built_by(database: Database) -> str | None:
     with database.read() as connection:
-        return fingerprint.stored_fingerprint(connection)
+        return state.stored_fingerprint(connection)
 
 
 def build_by_older_logic(database: Database) -> None:
     with database.write() as connection:
-        fingerprint.claim(connection)
+        state.claim(connection)
         connection.execute(update(projection_state).values(fingerprint="older"))
 
 
@@ -268,11 +268,11 @@ def test_a_service_of_another_version_that_writes_makes_the_rows_stale(
     store(filled, delivery("infra.synced", "s2"))
     assert built_by(filled) == fingerprint.fingerprint()
     with monkeypatch.context() as older:
-        older.setattr(fingerprint, "fingerprint", lambda: "older")
+        older.setattr(state, "fingerprint", lambda: "older")
         store(filled, delivery("onboarding.completed", "s2", 1))
-    assert built_by(filled) == fingerprint.MIXED
+    assert built_by(filled) == state.MIXED
     store(filled, delivery("onboarding.completed", "s2", 2))
-    assert built_by(filled) == fingerprint.MIXED
+    assert built_by(filled) == state.MIXED
     assert lines(run(database_url, "--if-stale", "--json"))[-1]["result"] == "rebuilt"
     assert built_by(filled) == fingerprint.fingerprint()
 

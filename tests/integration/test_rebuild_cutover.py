@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import Connection, Table, update
 
-from projections import fingerprint, rebuild, shadow
+from projections import rebuild, shadow, state
 from projections.database import Database, DatabaseMisconfigured, DatabaseUnavailable
 from projections.tables import funnel_daily, onboard_sessions
 from tests.deliveries import session_rows
@@ -95,7 +95,7 @@ def test_without_a_gap_the_rebuild_gives_up_and_can_be_resumed(
     assert tries[2] - tries[1] >= 0.2, "each pause is longer than the one before"
     assert {row["domain"] for row in session_rows(database)} == {"wrong.pt"}
     with database.read() as connection:
-        assert fingerprint.shadow_state(connection)[1] is not None
+        assert state.shadow_state(connection)[1] is not None
     assert rebuild.rebuild(database, no_progress).resumed
     assert differences(database) == []
 

@@ -70,7 +70,9 @@ def test_a_read_model_may_have_keys_that_are_text(
     def totals(sessions: Table) -> Select[Any]:
         return select(sessions.c.domain, func.count().label("sessions")).group_by(sessions.c.domain)
 
-    monkeypatch.setattr("projections.verify.READ_MODELS", [ReadModel(by_domain, totals, lambda *_: None)])
+    monkeypatch.setattr(
+        "projections.verify.READ_MODELS", [ReadModel(by_domain, totals, lambda *_: None, (totals,))]
+    )
     with database.write() as connection:
         by_domain.create(connection)
         connection.execute(by_domain.insert().values(domain="acme.pt", sessions=2))

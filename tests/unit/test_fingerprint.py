@@ -1,26 +1,29 @@
-"""The fingerprint of the projection logic: layout and comments do not count, every change of logic does."""
+"""The fingerprint of the projection logic: what decides a row's content counts, and nothing else does."""
 
 import ast
 import inspect
 from collections.abc import Callable
-from types import ModuleType
+from typing import Any
 
 import pytest
 
 from portal_hooks import contract
-from projections import fingerprint, funnel_daily, onboarding, sessions
+from projections import canonical_json, fingerprint, funnel_daily, log, onboarding, sessions, tickets
+from projections.tables import onboard_sessions
 
 Rewritten = Callable[[str], str]
 
 
 @pytest.fixture
-def fingerprint_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[ModuleType, Rewritten], str]:
-    """The fingerprint as it would be with a module's source rewritten."""
+def fingerprint_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, Rewritten], str]:
+    """The fingerprint as it would be with a definition's source rewritten."""
     source_of = inspect.getsource
 
-    def calculate(changed: ModuleType, rewrite: Rewritten) -> str:
-        def read(module: ModuleType) -> str:
-            return rewrite(source_of(module)) if module is changed else source_of(module)
+    def calculate(changed: Any, rewrite: Rewritten) -> str:
+        assert changed in fingerprint.DEFINITIONS
+
+        def read(definition: Any) -> str:
+            return rewrite(source_of(definition)) if definition is changed else source_of(definition)
 
         with monkeypatch.context() as patch:
             patch.setattr(inspect, "getsource", read)
@@ -46,19 +49,42 @@ def with_comments(source: str) -> str:
     return "# why\n\n" + source.replace("\n\n", "\n\n# so\n")
 
 
-FOLLOWED = (onboarding, sessions, funnel_daily)
+def with_other_imports(source: str) -> str:
+    """As after its neighbours were renamed, or moved to another folder."""
+    return "import elsewhere\nfrom elsewhere import anything\n" + source
 
 
-@pytest.mark.parametrize("module", FOLLOWED, ids=lambda module: str(module.__name__))
-@pytest.mark.parametrize("rewrite", [reformat, without_docstrings, with_comments])
-def test_layout_comments_and_docstrings_do_not_count(
-    fingerprint_of: Callable[[ModuleType, Rewritten], str], module: ModuleType, rewrite: Rewritten
+def turned_round(source: str) -> str:
+    """Its definitions in another order, as after they were moved within the module."""
+    tree = ast.parse(source)
+    tree.body.reverse()
+    return ast.unparse(tree)
+
+
+@pytest.mark.parametrize("definition", fingerprint.DEFINITIONS, ids=lambda one: str(one.__name__))
+@pytest.mark.parametrize(
+    "rewrite", [reformat, without_docstrings, with_comments, with_other_imports, turned_round]
+)
+def test_what_decides_nothing_does_not_count(
+    fingerprint_of: Callable[[Any, Rewritten], str], definition: Any, rewrite: Rewritten
 ) -> None:
-    assert fingerprint_of(module, rewrite) == fingerprint.fingerprint()
+    assert fingerprint_of(definition, rewrite) == fingerprint.fingerprint()
+
+
+def test_a_definition_may_move_to_another_module() -> None:
+    first, second = "def fold():\n    return 1\n", "LIMIT = 2\n"
+    moved = fingerprint.digest([f"import first\n{second}{first}"], ())
+    assert fingerprint.digest([first, second], ()) == moved
+
+
+def test_how_rows_are_loaded_and_stored_does_not_count() -> None:
+    stored_by = {inspect.getsource(each) for each in (sessions.upsert, tickets.settle, funnel_daily.follow)}
+    covered = [inspect.getsource(definition) for definition in fingerprint.DEFINITIONS]
+    assert not any(source in text for source in stored_by for text in covered)
 
 
 @pytest.mark.parametrize(
-    ("module", "old", "new"),
+    ("definition", "old", "new"),
     [
         (onboarding, "session.failure_count += 1", "session.failure_count += 2"),
         (onboarding, "CLOCK_TOLERANCE = 5 *", "CLOCK_TOLERANCE = 6 *"),
@@ -67,18 +93,36 @@ def test_layout_comments_and_docstrings_do_not_count(
         (onboarding, "session.failed_at = None", "session.failed_at = 0"),
         (onboarding, "    if first_time:\n", "    if not first_time:\n"),
         (onboarding, "sorted(events)", "list(events)"),
-        (sessions, "session.first_event_at,\n        session.last_event_at", "session.last_event_at, 0"),
-        (funnel_daily, "stage == FAILED_STAGE", "session.failure_count > 0"),
+        (onboarding, "FAILED, COMPLETED), start=1", "COMPLETED, FAILED), start=1"),
+        (canonical_json, 'order="sorted"', 'order="deterministic"'),
+        (log.to_event, "RANK.get(envelope.event_type, 0)", "0"),
+        (log.foldable, "case(RANK, value=LOG.event_type, else_=0)", "null()"),
+        (
+            sessions.to_row,
+            "session.first_event_at,\n        session.last_event_at",
+            "session.last_event_at, 0",
+        ),
+        (sessions.from_row, "        infra_status,\n", "        None,\n"),
+        (tickets.need, "exists and completed", "completed"),
+        (funnel_daily.standing, "stage == FAILED_STAGE", "session.failure_count > 0"),
+        (funnel_daily.Standing, "int(self.failed)", "0"),
+        (funnel_daily.totals, "row.current_stage.is_not(None)", "true()"),
     ],
 )
 def test_each_change_of_the_logic_counts(
-    fingerprint_of: Callable[[ModuleType, Rewritten], str], module: ModuleType, old: str, new: str
+    fingerprint_of: Callable[[Any, Rewritten], str], definition: Any, old: str, new: str
 ) -> None:
     def rewrite(source: str) -> str:
         assert old in source
         return source.replace(old, new)
 
-    assert fingerprint_of(module, rewrite) != fingerprint.fingerprint()
+    assert fingerprint_of(definition, rewrite) != fingerprint.fingerprint()
+
+
+def test_the_columns_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    as_it_is = fingerprint.fingerprint()  # first of all, for it is remembered
+    monkeypatch.setattr(onboard_sessions.c.domain, "name", "host")
+    assert fingerprint.fingerprint.__wrapped__() != as_it_is
 
 
 def test_the_stage_map_counts(monkeypatch: pytest.MonkeyPatch) -> None:
