@@ -34,7 +34,7 @@ from portal_hooks import OnboardHooks
 from portal_hooks.event_encoding import encode_event
 from portal_hooks.settings import INGRESS_PATH, HookSettings
 from portal_hooks.signing import headers_for
-from projections.database import Database
+from projections.database.database import Database
 from tests.servers.process import free_port, running
 
 UP: Final = "emit, Ops up"

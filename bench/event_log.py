@@ -11,11 +11,11 @@ from sqlalchemy import func, select
 from bench.wizard_traffic import Moment, moments
 from portal_hooks.instants import HOUR, MINUTE, SECOND, parse_instant
 from projections.canonical_json import canonical_json
-from projections.database import Database
-from projections.driver_path import run_many
+from projections.database.bulk import run_many
+from projections.database.database import Database
+from projections.database.migrate import upgrade
 from projections.envelope import parse_envelope
 from projections.log import LOG
-from projections.migrate import upgrade
 
 END: Final = parse_instant("2026-06-08T12:00:00Z")
 """Where every made-up history ends, whatever day it is measured on."""

@@ -20,9 +20,9 @@ from bench.measure import Bar, Figure, Report, alternate, ratio, seconds
 from bench.servers import OURS, serving
 from bench.wizard_traffic import Moment
 from ops_service.auth import tokens
-from ops_service.auth.principals import SERVER
+from ops_service.principals import SERVER
 from portal_hooks.instants import format_instant, now_instant
-from projections.database import Database
+from projections.database.database import Database
 
 FUNNEL: Final = "/api/v1/onboard/funnel"
 REQUESTS: Final = 20

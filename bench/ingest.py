@@ -21,17 +21,17 @@ from bench import peers, rebuild_command
 from bench.measure import Bar, Figure, Report, alternate, ratio, seconds, sync_milliseconds
 from bench.servers import OURS, Contestant, Sample, peer, serving
 from ops_service.ingress.routes import BATCH_PATH, PATH
-from projections import sessions
-from projections.database import Database
-from projections.driver_path import run_many
+from projections.database.bulk import run_many
+from projections.database.database import Database
+from projections.database.tables import onboard_sessions, webhook_events
 from projections.log import LOG, head
-from projections.tables import onboard_sessions, webhook_events
+from projections.onboarding import rows, sessions
 
 BATCH: Final = 100
 BATCH_CONNECTIONS: Final = 8
 
 LogRows = Sequence[tuple[Any, ...]]
-SessionRows = Sequence[sessions.Row]
+SessionRows = Sequence[rows.Row]
 Batches = Sequence[tuple[LogRows, SessionRows]]
 
 SESSION_ID: Final = list(webhook_events.columns).index(LOG.session_id)
@@ -156,7 +156,7 @@ def _copy(database: Database, path: Path) -> tuple[Database, int]:
 
 def _sessions_of(connection: Connection, log: LogRows) -> SessionRows:
     states = sessions.load(connection, sorted({row[SESSION_ID] for row in log})).values()
-    return [sessions.to_row(state) for state in states]
+    return [rows.to_row(state) for state in states]
 
 
 def _bare_rate(database: Database, batches: Batches) -> float:

@@ -17,10 +17,10 @@ from bench import load
 from bench.measure import Bar, Figure, Report
 from bench.servers import OURS, Contestant, serving
 from ops_service.auth import tokens
-from ops_service.auth.principals import SERVER
+from ops_service.principals import SERVER
 from portal_hooks.instants import now_instant
 from portal_hooks.signing import headers_for
-from projections.database import Database
+from projections.database.database import Database
 from tests.running_ops import INGRESS, event
 from tests.servers import chromium
 

@@ -16,8 +16,8 @@ from pysqlite3 import dbapi2 as sqlite
 from sqlalchemy import create_engine, event, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
-from ops_service import server
 from ops_service.app import create_app
+from ops_service.http import server
 from ops_service.ingress import writer
 from ops_service.settings import load
 from portal_hooks.contract import STAGE_OF

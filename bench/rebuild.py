@@ -23,10 +23,9 @@ from bench import event_log, replay_rivals
 from bench.measure import Bar, Figure, Report, alternate, ratio, seconds
 from bench.rebuild_command import Run, peak_bytes, run
 from portal_hooks.instants import format_instant, now_instant
-from projections.database import Database
-from projections.envelope import parse_envelope
-from projections.log import Delivery
-from projections.projector import project
+from projections.database.database import Database
+from projections.envelope import Delivery, parse_envelope
+from projections.onboarding.projector import project
 from tests.servers import postgres
 
 MEGABYTE: Final = 1_000_000

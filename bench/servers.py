@@ -15,8 +15,8 @@ from typing import Final
 import httpx
 
 from bench import load
-from projections.database import Database
-from projections.migrate import upgrade
+from projections.database.database import Database
+from projections.database.migrate import upgrade
 from tests.servers.process import free_port, running
 
 ROOT: Final = Path(__file__).resolve().parent.parent

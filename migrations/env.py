@@ -2,9 +2,9 @@
 
 from alembic import context
 
-from projections.database import Database
+from projections.database.database import Database
+from projections.database.tables import metadata
 from projections.settings import DatabaseSettings, read
-from projections.tables import metadata
 
 
 def _url() -> str:

@@ -9,7 +9,7 @@ from portal_hooks.loading import loading
 def main() -> None:
     """Run the command."""
     with loading():
-        from ops_service import cli
+        from ops_service.commands import cli
 
     cli.main()
 

@@ -14,31 +14,32 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from starlette.types import ASGIApp
 
-from ops_service import problems
-from ops_service.auth import people_routes
+from ops_service import metrics
 from ops_service.auth import routes as auth
-from ops_service.body_limit import BodyLimit
-from ops_service.desk import routes as desk
 from ops_service.desk_files import DeskFiles
-from ops_service.events import quarantine_routes
 from ops_service.events import routes as events
 from ops_service.export import routes as export
-from ops_service.head_requests import HeadAsGet
-from ops_service.health import metrics
+from ops_service.funnel import routes as funnel
 from ops_service.health import routes as health
-from ops_service.ingress import rejected_routes
+from ops_service.http import problems
+from ops_service.http.body_limit import BodyLimit
+from ops_service.http.head_requests import HeadAsGet
+from ops_service.http.request_id import RequestId
 from ops_service.ingress import routes as ingress
 from ops_service.ingress.receiver import Receiver
 from ops_service.ingress.shortcut import IngressShortcut
 from ops_service.ingress.writer import Writer
 from ops_service.live import routes as live
 from ops_service.live.feed import Feed
-from ops_service.onboard import routes as onboard
-from ops_service.onboard import trend
-from ops_service.request_id import RequestId
+from ops_service.people import routes as people
+from ops_service.quarantine import routes as quarantine
+from ops_service.rejected import routes as rejected
+from ops_service.sessions import routes as sessions
 from ops_service.settings import Settings, load
+from ops_service.tickets import routes as tickets
+from ops_service.trend import routes as trend
 from portal_hooks.instants import now_instant
-from projections.database import Database
+from projections.database.database import Database
 
 logger = logging.getLogger(__name__)
 
@@ -92,8 +93,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit)
     app.add_middleware(IngressShortcut)
-    api = (ingress, rejected_routes, onboard, trend, events, quarantine_routes, desk, export, live, health)
-    for module in (*api, auth, people_routes):
+    api = (ingress, rejected, funnel, sessions, trend, events, quarantine, tickets, export, live, health)
+    for module in (*api, auth, people):
         app.include_router(module.router)
     _serve_desk(app)
     return app

@@ -5,19 +5,17 @@ from __future__ import annotations
 import atexit
 import os
 import weakref
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
-from portal_hooks.delivery import AGE_LIMIT_SECONDS, Delivery
-from portal_hooks.endpoint import Pace
+from portal_hooks.delivery.breaker import Pace
+from portal_hooks.delivery.client import TIMEOUT_SECONDS, Transport
+from portal_hooks.delivery.sender import AGE_LIMIT_SECONDS, Delivery
+from portal_hooks.delivery.threads import Sender
 from portal_hooks.event_encoding import EncodedEvent
+from portal_hooks.first_visits import first_visits
 from portal_hooks.moments import HookStats, OnboardMoments
-from portal_hooks.once import first_visits
-from portal_hooks.outbox import Relay, insert_event
-from portal_hooks.sender import Sender
 from portal_hooks.settings import HookSettings, read_settings
-from portal_hooks.spool import Spool
-from portal_hooks.transport import TIMEOUT_SECONDS, Transport
+from portal_hooks.spool.writer import Spool
 
 _living: weakref.WeakSet[OnboardHooks] = weakref.WeakSet()
 
@@ -47,7 +45,6 @@ class OnboardHooks(OnboardMoments):
             return Delivery(settings.spool_dir, transport, pace=pace, age_limit=age_limit)
 
         self._sender = Sender(self._spool, new_delivery)
-        self._relays: list[Relay] = []
         _living.add(self)
         atexit.register(self.close)
 
@@ -67,16 +64,6 @@ class OnboardHooks(OnboardMoments):
         """
         self._sender.start()
 
-    def relay_from(self, connect: Callable[[], Any]) -> None:
-        """Move rows of `onboard_outbox` into the spool in the background until the hooks are closed.
-
-        `connect` opens a DB-API connection of the relay's own. To be called in the process that serves.
-        """
-        relay = Relay(connect, self._spool)
-        self._relays.append(relay)
-        relay.start()
-        self._sender.start()
-
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait up to `timeout` seconds for what this process emitted; True when nothing waits any more."""
         return self._sender.flush(timeout)
@@ -85,8 +72,6 @@ class OnboardHooks(OnboardMoments):
         """Deliver what can be delivered within `timeout` seconds and stop; what is left stays on disk for the
         next process. What is emitted afterwards is kept there too. May be called twice."""
         atexit.unregister(self.close)
-        for relay in self._relays:
-            relay.close()
         left = self._sender.close(timeout)
         if left:
             self._log.warn("closed", "events that wait on disk for the portal's next start: %d", left)
@@ -115,13 +100,9 @@ class OnboardHooks(OnboardMoments):
             # Also where there is no room: delivering what earlier processes left makes some.
             self._sender.start()
 
-    def _keep_in(self, connection: Any, event: EncodedEvent) -> None:
-        insert_event(connection, event)
-
     def _after_fork(self) -> None:
         self._sender.after_fork()
         self._spool.after_fork()
-        self._relays = []
         self._forget_counts()
 
 

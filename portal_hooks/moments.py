@@ -15,8 +15,8 @@ from typing import Any, Concatenate, Final, ParamSpec
 
 from portal_hooks import contract
 from portal_hooks.event_encoding import EncodedEvent, encode_event
+from portal_hooks.first_visits import FirstVisits, started_event_id
 from portal_hooks.log_once import LogOnce
-from portal_hooks.once import FirstVisits, started_event_id
 
 MAX_REASON: Final = 4_000
 
@@ -85,13 +85,6 @@ class OnboardMoments(ABC):
         """Begin to deliver at once what is left from before; otherwise the first event does that."""
 
     @abstractmethod
-    def relay_from(self, connect: Callable[[], Any]) -> None:
-        """Move rows of `onboard_outbox`, which `emit_in` writes, into the spool until the hooks are closed.
-
-        `connect` opens a DB-API connection of the relay's own. To be called in the process that serves.
-        """
-
-    @abstractmethod
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait up to `timeout` seconds for what this process emitted; True when nothing waits any more."""
 
@@ -106,10 +99,6 @@ class OnboardMoments(ABC):
     @abstractmethod
     def _keep(self, event: EncodedEvent, durable: bool) -> None:
         """Take charge of an event. Raises OSError when that is impossible."""
-
-    @abstractmethod
-    def _keep_in(self, connection: Any, event: EncodedEvent) -> None:
-        """Write an event in somebody's transaction. Raises what the database's driver raises."""
 
     @never_raises
     def started(
@@ -241,26 +230,6 @@ class OnboardMoments(ABC):
         """Any event. `occurred_at` is now unless given: RFC 3339 text, or a datetime with a time zone."""
         event = encode_event(event_type, session_id, domain, data, event_id, occurred_at)
         self._keep(event, durable)
-        return event.event_id
-
-    @never_raises
-    def emit_in(
-        self,
-        connection: Any,
-        event_type: str,
-        session_id: str,
-        domain: str | None = None,
-        data: Mapping[str, Any] | None = None,
-        event_id: str | None = None,
-        occurred_at: str | datetime | None = None,
-    ) -> str | None:
-        """Any event, as a row of `onboard_outbox` in the transaction of `connection`: it exists if, and only
-        if, that commits. A relay moves it on, see `relay_from`.
-
-        `connection` is a DB-API connection, an SQLAlchemy Connection or Session, or Django's.
-        """
-        event = encode_event(event_type, session_id, domain, data, event_id, occurred_at)
-        self._keep_in(connection, event)
         return event.event_id
 
     def _emit(

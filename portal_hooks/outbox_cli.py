@@ -13,18 +13,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from portal_hooks.backlog import PARKED
-from portal_hooks.dead_letters import DEAD, DeadLetter, DeadLetters
-from portal_hooks.delivery import Delivery
-from portal_hooks.endpoint import Condition, EndpointState, ask_to_retry
+from portal_hooks.delivery.breaker import Condition, EndpointState, ask_to_retry
+from portal_hooks.delivery.client import Transport
+from portal_hooks.delivery.sender import Delivery
+from portal_hooks.delivery.threads import sender_lock
 from portal_hooks.event_encoding import json_text
-from portal_hooks.frames import Record
 from portal_hooks.instants import format_instant
-from portal_hooks.lanes import Lane
-from portal_hooks.sender import sender_lock
 from portal_hooks.settings import ConfigurationError, HookSettings, read_settings, read_spool_limit
-from portal_hooks.spool import LANES, Spool
-from portal_hooks.transport import Transport
+from portal_hooks.spool.backlog import PARKED
+from portal_hooks.spool.dead_letters import DEAD, DeadLetter, DeadLetters
+from portal_hooks.spool.frames import Record
+from portal_hooks.spool.reader import Lane
+from portal_hooks.spool.writer import LANES, Spool
 
 _POLL_SECONDS: Final = 0.05
 _LEFT_BEHIND, _WRONG_USE, _INTERRUPTED = 1, 2, 130

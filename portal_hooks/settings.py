@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from portal_hooks.signing import parse_secret
-from portal_hooks.spool import LIMIT_BYTES
+from portal_hooks.spool.writer import LIMIT_BYTES
 
 INGRESS_PATH: Final = "/api/v1/webhooks/onboard"
 BATCH_SUFFIX: Final = "/batch"

@@ -9,7 +9,6 @@ assert hooks.types("session-1") == ["onboarding.started", "domain.validated"]
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 from portal_hooks.event_encoding import EncodedEvent
@@ -58,9 +57,6 @@ class RecordedHooks(OnboardMoments):
     def start(self) -> None:
         """There is nothing to start."""
 
-    def relay_from(self, connect: Callable[[], Any]) -> None:
-        """There are no rows to move: `emit_in` keeps its event at once. `connect` is not called."""
-
     def flush(self, timeout: float = 5.0) -> bool:
         """There is nothing to wait for."""
         return True
@@ -86,10 +82,6 @@ class RecordedHooks(OnboardMoments):
 
     def _keep(self, event: EncodedEvent, durable: bool) -> None:
         self.events.append(json.loads(event.body))
-
-    def _keep_in(self, connection: Any, event: EncodedEvent) -> None:
-        """At once, whether or not the transaction is committed."""
-        self._keep(event, durable=False)
 
     def _note(self, outcome: str, moment: str, error: Exception) -> None:
         super()._note(outcome, moment, error)

@@ -1,28 +1,16 @@
 """The event log: append without duplicates, read in order."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
-from sqlalchemy import Connection, Select, case, func, null, select, text
+from sqlalchemy import Connection, func, select, text
 
-from projections.driver_path import driver_rows, run_many, select_in
-from projections.envelope import Envelope
-from projections.onboarding import RANK, TYPES_WITH_FACTS, Event, effective_at
-from projections.tables import webhook_events
+from projections.database.bulk import run_many, select_in
+from projections.database.tables import webhook_events
+from projections.envelope import Appended, Delivery, effective_at
 
 LOG: Final = webhook_events.c
-
-
-class Delivery(NamedTuple):
-    """An authenticated event on its way into the log."""
-
-    source: str
-    received_at: int
-    envelope: Envelope
 
 
 class SessionRange(NamedTuple):
@@ -47,21 +35,18 @@ _INSERT = (
 
 _KNOWN = "SELECT event_id, position, content_hash FROM webhook_events WHERE source = ? AND event_id IN ({})"
 
-# What Event._make does, without a call of Python's for every row.
-_as_event: Callable[[Iterable[Any]], Event] = partial(tuple.__new__, Event)
-
 Known = dict[tuple[str, str], tuple[int, bytes]]
 
 
-def append(connection: Connection, deliveries: Sequence[Delivery]) -> tuple[list[Receipt], list[Event]]:
+def append(connection: Connection, deliveries: Sequence[Delivery]) -> tuple[list[Receipt], list[Appended]]:
     """Append what is new, inside the caller's write transaction.
 
-    Returns a receipt for each delivery, in order, and the events that were created.
+    Returns a receipt for each delivery, in order, and what was appended.
     """
     known = _known(connection, deliveries)
     fresh = _fresh(known, deliveries)
     positions = _next_positions(connection, len(fresh))
-    receipts, created, rows = [], [], []
+    receipts, appended, rows = [], [], []
     for delivery in deliveries:
         envelope = delivery.envelope
         key = (delivery.source, envelope.event_id)
@@ -74,27 +59,10 @@ def append(connection: Connection, deliveries: Sequence[Delivery]) -> tuple[list
         known[key] = (position, envelope.content_hash)
         at = effective_at(envelope.occurred_at, delivery.received_at)
         rows.append((position, *_columns(delivery, at)))
-        created.append(to_event(position, delivery, at))
+        appended.append(Appended(position, delivery, at))
         receipts.append(Receipt("created", envelope.event_id, position))
     run_many(connection, _INSERT, rows)
-    return receipts, created
-
-
-def sessions_events(
-    connection: Connection, session_ids: Sequence[str], *, received_by: int | None = None
-) -> dict[str, list[Event]]:
-    """All events of each of the sessions, unordered; only those received by an instant, if one is given.
-
-    Sessions without any are left out.
-    """
-    found: dict[str, list[Event]] = defaultdict(list)
-    if session_ids:
-        query = foldable().where(LOG.session_id.in_(session_ids))
-        if received_by is not None:
-            query = query.where(LOG.received_at <= received_by)
-        for event in map(_as_event, driver_rows(connection, query)):
-            found[event.session_id].append(event)
-    return found
+    return receipts, appended
 
 
 def next_range(connection: Connection, after: str, limit: int) -> SessionRange:
@@ -103,52 +71,11 @@ def next_range(connection: Connection, after: str, limit: int) -> SessionRange:
     return SessionRange(after, connection.execute(ids.offset(limit).limit(1)).scalar())
 
 
-def histories(connection: Connection, sessions: SessionRange) -> list[tuple[str, list[Event]]]:
-    """The range's sessions in id order, each with all its events, nearly in sort order."""
-    query = foldable().where(LOG.session_id > sessions.after).order_by(LOG.session_id, LOG.effective_at)
-    if sessions.last is not None:
-        query = query.where(LOG.session_id <= sessions.last)
-    events = map(_as_event, driver_rows(connection, query))
-    return [(session_id, list(group)) for session_id, group in groupby(events, key=itemgetter(0))]
-
-
 def sessions_touched(connection: Connection, after: int) -> list[str]:
     """The sessions that have events past position `after`."""
     query = select(LOG.session_id).where(LOG.position > after)
     # Asked for DISTINCT, SQLite would go through the whole log in its sessions' order.
     return list(dict.fromkeys(connection.execute(query).scalars()))
-
-
-def foldable() -> Select[Any]:
-    """The columns of Event, in its order."""
-    facts = case((LOG.event_type.in_(TYPES_WITH_FACTS), LOG.payload), else_=null())
-    return select(
-        LOG.session_id,
-        LOG.effective_at,
-        case(RANK, value=LOG.event_type, else_=0),
-        LOG.event_id,
-        LOG.source,
-        LOG.event_type,
-        LOG.domain,
-        facts,
-        LOG.position,
-    )
-
-
-def to_event(position: int, delivery: Delivery, at: int) -> Event:
-    """The event as `foldable` would read it back; `at` is when it takes effect."""
-    envelope = delivery.envelope
-    return Event(
-        envelope.session_id,
-        at,
-        RANK.get(envelope.event_type, 0),
-        envelope.event_id,
-        delivery.source,
-        envelope.event_type,
-        envelope.domain,
-        envelope.payload if envelope.event_type in TYPES_WITH_FACTS else None,
-        position,
-    )
 
 
 def head(connection: Connection) -> int:

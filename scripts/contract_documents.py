@@ -11,6 +11,8 @@ from typing import Final
 
 import yaml  # type: ignore[import-untyped]
 
+from ops_service.http.problems import MEDIA_TYPE as PROBLEM
+from ops_service.http.problems import ProblemBody
 from ops_service.ingress import cloudevents, routes, schemas
 from ops_service.ingress.event_schemas import (
     Schema,
@@ -19,8 +21,6 @@ from ops_service.ingress.event_schemas import (
     event_schema,
     signature_headers,
 )
-from ops_service.problems import MEDIA_TYPE as PROBLEM
-from ops_service.problems import ProblemBody
 from portal_hooks import contract
 
 FOLDER: Final = Path(__file__).resolve().parent.parent / "docs" / "contracts"

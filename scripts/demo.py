@@ -19,18 +19,19 @@ from typing import Any, Final
 import httpx
 from sqlalchemy import select
 
-from ops_service import dev
 from ops_service.app import create_app
-from ops_service.desk import queries
+from ops_service.commands import dev
+from ops_service.commands.prepared_database import prepare
 from ops_service.ingress.routes import PATH as INGRESS
 from ops_service.settings import Settings
-from ops_service.shell_database import prepare
+from ops_service.tickets import reading
 from portal_hooks import contract
 from portal_hooks.instants import SECOND, now_instant
 from portal_hooks.signing import headers_for
-from projections import onboarding
-from projections.database import Database
-from projections.tables import tickets
+from projections.database.database import Database
+from projections.database.tables import tickets
+from projections.onboarding import fold
+from projections.onboarding.events import Event
 from scripts.demo_traffic import FAST_PORTAL, PORTAL, Act, Arrival, three_days
 
 BETWEEN_RUNS: Final = (2.0, 9.0)
@@ -68,18 +69,18 @@ def mistaken_logic() -> Iterator[None]:
 
     The logic that is served afterwards can read it, so that a retry mends it, as after a deployment.
     """
-    apply = onboarding.apply
+    apply = fold.apply
 
-    def mistaken(session: onboarding.Session, event: onboarding.Event) -> onboarding.Effect:
+    def mistaken(session: fold.Session, event: Event) -> fold.Effect:
         if event.event_type not in contract.EVENT_TYPES:
             raise KeyError(event.event_type)
         return apply(session, event)
 
-    onboarding.apply = mistaken
+    fold.apply = mistaken
     try:
         yield
     finally:
-        onboarding.apply = apply
+        fold.apply = apply
 
 
 async def deliver(http: httpx.AsyncClient, key: bytes, arrival: Arrival) -> None:
@@ -96,13 +97,13 @@ def act(database: Database, done: Act) -> None:
     """Do to the session's ticket what its operator did."""
     with database.write() as connection:
         query = select(tickets.c.id).where(tickets.c.session_id == done.session_id)
-        ticket = queries.find_ticket(connection, connection.execute(query).scalar_one())
+        ticket = reading.find_ticket(connection, connection.execute(query).scalar_one())
         if ticket is None:
             raise RuntimeError(f"the ticket of {done.session_id} has gone")
-        queries.change(connection, ticket, done.changes, done.author, done.at)
+        reading.change(connection, ticket, done.changes, done.author, done.at)
         if done.note:
-            queries.touch(connection, ticket.row.id, done.at)
-            queries.add_note(connection, ticket.row.id, "note", done.author, done.note, done.at)
+            reading.touch(connection, ticket.row.id, done.at)
+            reading.add_note(connection, ticket.row.id, "note", done.author, done.note, done.at)
 
 
 async def keep_going(portal: str) -> None:

@@ -17,8 +17,8 @@ from typing import Any, Final
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
-from ops_service.shell_database import prepare
-from projections.database import Database
+from ops_service.commands.prepared_database import prepare
+from projections.database.database import Database
 from scripts.demo import fill
 from tests.e2e.conftest import OPERATOR, enter
 from tests.e2e.desk_views import go

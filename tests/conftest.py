@@ -208,8 +208,8 @@ def _sqlite_url(file: Path) -> str:
 
 
 def _migrate(url: str) -> None:
-    from projections.database import Database
-    from projections.migrate import upgrade
+    from projections.database.database import Database
+    from projections.database.migrate import upgrade
 
     with Database(url) as database:
         upgrade(database)

@@ -5,12 +5,8 @@ from typing import Any
 from sqlalchemy import Connection, delete, select
 
 from portal_hooks.instants import MINUTE, format_instant
-from projections.database import Database
-from projections.envelope import parse_envelope
-from projections.log import Delivery, Receipt, to_event
-from projections.onboarding import Event, effective_at
-from projections.projector import project
-from projections.tables import (
+from projections.database.database import Database
+from projections.database.tables import (
     funnel_daily,
     onboard_sessions,
     quarantined_events,
@@ -19,6 +15,10 @@ from projections.tables import (
     tickets,
     webhook_events,
 )
+from projections.envelope import Appended, Delivery, effective_at, parse_envelope
+from projections.log import Receipt
+from projections.onboarding.events import Event, to_event
+from projections.onboarding.projector import project
 
 START = 1_780_920_000 * 1_000_000
 """2026-06-08T12:00:00Z in microseconds."""
@@ -51,7 +51,8 @@ def delivery(
 
 def logged(sent: Delivery, position: int = 1) -> Event:
     """The delivery as the fold reads it from the log."""
-    return to_event(position, sent, effective_at(sent.envelope.occurred_at, sent.received_at))
+    at = effective_at(sent.envelope.occurred_at, sent.received_at)
+    return to_event(Appended(position, sent, at))
 
 
 def store(database: Database, *deliveries: Delivery) -> list[Receipt]:

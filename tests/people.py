@@ -6,8 +6,8 @@ import httpx
 
 from ops_service.auth import passwords, sessions, users
 from ops_service.auth.cookies import NAME
-from ops_service.auth.principals import SERVER
 from ops_service.auth.sessions import Lifetime
+from ops_service.principals import SERVER
 from tests.running_ops import PLAIN_HTTP, RunningOps
 
 PASSWORD = "correct horse battery"

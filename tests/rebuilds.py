@@ -1,7 +1,7 @@
 """A log worth rebuilding from, and what verify finds in it."""
 
-from projections.database import Database
-from projections.verify import verify
+from projections.database.database import Database
+from projections.rebuild.verify import verify
 from tests.deliveries import delivery, store
 
 KINDS = (

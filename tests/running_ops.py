@@ -16,12 +16,12 @@ from fastapi import FastAPI
 
 from ops_service.app import create_app
 from ops_service.auth import tokens
-from ops_service.auth.principals import SCOPES, SERVER
-from ops_service.server import options
+from ops_service.http.server import options
+from ops_service.principals import SCOPES, SERVER
 from ops_service.settings import Settings
 from portal_hooks.instants import format_instant, now_instant
 from portal_hooks.signing import headers_for
-from projections.database import Database
+from projections.database.database import Database
 
 SOURCE = "vm112-portal"
 KEY = b"k" * 32

@@ -9,7 +9,7 @@ from typing import Final
 
 from fastapi import Request, Response
 
-from ops_service.auth.request_origin import is_https
+from ops_service.http.request_origin import is_https
 from portal_hooks.instants import HOUR
 
 NAME: Final = "ops_session"

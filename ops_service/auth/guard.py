@@ -11,12 +11,12 @@ from fastapi.routing import APIRoute
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
 from ops_service.auth import cookies, sessions, tokens
-from ops_service.auth.principals import Principal
-from ops_service.auth.request_origin import address_of, is_from_our_page
-from ops_service.parameters import database_of, now_of
-from ops_service.problems import Problem, responses
+from ops_service.http.parameters import database_of, now_of
+from ops_service.http.problems import Problem, responses
+from ops_service.http.request_origin import address_of, is_from_our_page
+from ops_service.principals import Principal
 from portal_hooks.contract import FieldError
-from projections.database import DatabaseUnavailable
+from projections.database.database import DatabaseUnavailable
 
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
 

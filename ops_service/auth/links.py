@@ -6,7 +6,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from ops_service.auth.secret_tokens import hash_of, new_secret
 from portal_hooks.instants import HOUR
-from projections.tables import one_time_links, users
+from projections.database.tables import one_time_links, users
 
 ROW: Final = one_time_links.c
 LIFETIME: Final = 24 * HOUR

@@ -8,7 +8,7 @@ from typing import Final
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from ops_service.problems import unavailable
+from ops_service.http.problems import unavailable
 
 MIN_LENGTH: Final = 12
 MAX_LENGTH: Final = 256

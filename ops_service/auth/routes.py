@@ -4,12 +4,13 @@ from typing import Annotated
 
 from fastapi import Depends, Query, Request, Response
 
-from ops_service.auth import audit, cookies, schemas, sessions, sign_in
+from ops_service.audit import log
+from ops_service.auth import cookies, schemas, sessions, sign_in
 from ops_service.auth.guard import LifetimeOf, Reader, guarded_router
-from ops_service.auth.principals import Principal
-from ops_service.auth.request_origin import address_of, is_from_our_page
-from ops_service.parameters import DatabaseOf, Now
-from ops_service.problems import Problem, responses
+from ops_service.http.parameters import DatabaseOf, Now
+from ops_service.http.problems import Problem, responses
+from ops_service.http.request_origin import address_of, is_from_our_page
+from ops_service.principals import Principal
 from portal_hooks.instants import DAY
 
 router = guarded_router("/api/v1/auth", "people", responses=responses(403, 422, 503))
@@ -89,7 +90,7 @@ def sign_out(
             sessions.end_all(connection, user_id)
         else:
             sessions.end(connection, reader.session_id)
-        audit.record(connection, reader, "signed_out", now, None, "everywhere" if everywhere else None)
+        log.record(connection, reader, "signed_out", now, None, "everywhere" if everywhere else None)
     response = Response(status_code=204)
     cookies.take_away(request, response)
     return response

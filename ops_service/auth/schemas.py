@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field
 
 from ops_service.auth import passwords, users
-from ops_service.auth.principals import Kind, Role, Scope
-from ops_service.parameters import Instant, PrintableName, StrictBody
+from ops_service.http.parameters import Instant, PrintableName, StrictBody
+from ops_service.principals import Kind, Role, Scope
 
 UserName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(users.parse_name)]
 Password = Annotated[str, Field(max_length=passwords.MAX_LENGTH)]

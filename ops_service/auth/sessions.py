@@ -4,11 +4,11 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, not_, select, update
 
-from ops_service.auth.principals import ROLES, Principal
 from ops_service.auth.secret_tokens import hash_of, new_secret
+from ops_service.principals import ROLES, Principal
 from ops_service.settings import Settings
 from portal_hooks.instants import HOUR, MINUTE
-from projections.tables import user_sessions, users
+from projections.database.tables import user_sessions, users
 
 ROW: Final = user_sessions.c
 WORTH_NOTING: Final = MINUTE

@@ -4,12 +4,13 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row
 
-from ops_service.auth import audit, links, passwords, sessions, throttle, users
-from ops_service.auth.principals import ROLES, Principal
-from ops_service.problems import Problem
+from ops_service.audit import log
+from ops_service.auth import links, passwords, sessions, throttle, users
+from ops_service.http.problems import Problem
+from ops_service.principals import ROLES, Principal
 from portal_hooks.contract import FieldError
 from portal_hooks.instants import SECOND
-from projections.database import Database
+from projections.database.database import Database
 
 
 class Visitor(NamedTuple):
@@ -65,7 +66,7 @@ def change_password(database: Database, who: Principal, current: str, new: str, 
             throttle.give_back(connection, subjects)
             users.set_password(connection, still, password_hash)
             return _begin(connection, still, visitor, "password_changed")
-        audit.record(connection, who, "password_refused", visitor.now, f"user {who.name}")
+        log.record(connection, who, "password_refused", visitor.now, f"user {who.name}")
     raise Problem.wrong(FieldError("/current", "is not your present password"))
 
 
@@ -121,16 +122,16 @@ def _begin(connection: Connection, user: Row[Any], visitor: Visitor, action: str
     cookie = sessions.begin(connection, user.id, visitor.address, visitor.lifetime, visitor.now)
     who = Principal(user.name, ROLES[user.role], "user", visitor.address, user.id)
     if action != "signed_in":
-        audit.record(connection, who, action, visitor.now, f"user {user.name}")
-    audit.record(connection, who, "signed_in", visitor.now)
-    audit.prune(connection, visitor.audit_since)
+        log.record(connection, who, action, visitor.now, f"user {user.name}")
+    log.record(connection, who, "signed_in", visitor.now)
+    log.prune(connection, visitor.audit_since)
     return SignedIn(cookie, who)
 
 
 def _record_refusal(connection: Connection, user: Row[Any] | None, visitor: Visitor) -> None:
     nobody = Principal("", "read", "nobody", visitor.address)
     subject = f"user {user.name}" if user else "nobody"
-    audit.record(connection, nobody, "sign_in_refused", visitor.now, subject)
+    log.record(connection, nobody, "sign_in_refused", visitor.now, subject)
 
 
 def _target(connection: Connection, secret: str, now: int) -> links.Target:

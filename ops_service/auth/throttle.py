@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from ops_service.auth.audit import has_signed_in_from
+from ops_service.audit.log import has_signed_in_from
 from portal_hooks.instants import MINUTE, SECOND
-from projections.tables import sign_in_limits
+from projections.database.tables import sign_in_limits
 
 ROW: Final = sign_in_limits.c
 

@@ -6,11 +6,11 @@ from typing import Any, Final
 from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from ops_service.auth import audit
-from ops_service.auth.principals import Principal
+from ops_service.audit import log
 from ops_service.auth.refusals import Refused
 from ops_service.auth.secret_tokens import hash_of, new_secret
-from projections.tables import api_tokens
+from ops_service.principals import Principal
+from projections.database.tables import api_tokens
 
 PREFIX: Final = "ops_"
 
@@ -24,7 +24,7 @@ def create(connection: Connection, name: str, scope: str, by: Principal, now: in
             connection.execute(insert(api_tokens).values(row))
     except IntegrityError:
         raise Refused("A token of this name exists already; choose another name", "name_taken") from None
-    audit.record(connection, by, "token_created", now, f"token {name}", f"scope {scope}")
+    log.record(connection, by, "token_created", now, f"token {name}", f"scope {scope}")
     return token
 
 
@@ -39,7 +39,7 @@ def revoke(connection: Connection, token_id: int, by: Principal, now: int) -> bo
     query = delete(api_tokens).where(api_tokens.c.id == token_id).returning(api_tokens.c.name)
     name = connection.execute(query).scalar_one_or_none()
     if name is not None:
-        audit.record(connection, by, "token_revoked", now, f"token {name}")
+        log.record(connection, by, "token_revoked", now, f"token {name}")
     return name is not None
 
 

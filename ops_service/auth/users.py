@@ -7,10 +7,11 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from ops_service.auth import audit, links, sessions, throttle
-from ops_service.auth.principals import Principal
+from ops_service.audit import log
+from ops_service.auth import links, sessions, throttle
 from ops_service.auth.refusals import Refused
-from projections.tables import users
+from ops_service.principals import Principal
+from projections.database.tables import users
 
 ROW: Final = users.c
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}", re.ASCII)
@@ -37,7 +38,7 @@ def create(connection: Connection, name: str, role: str, by: Principal, now: int
             user_id = int(connection.execute(query).scalar_one())
     except IntegrityError:
         raise Refused(f"A user named {name} exists already", "name_taken") from None
-    audit.record(connection, by, "user_created", now, f"user {name}", f"role {role}")
+    log.record(connection, by, "user_created", now, f"user {name}", f"role {role}")
     return user_id
 
 
@@ -72,7 +73,7 @@ def rehash(connection: Connection, user_id: int, password_hash: str) -> None:
 def invite(connection: Connection, user: Row[Any], by: Principal, now: int) -> str:
     """The secret of a link with which the user chooses a password. Until it is used, the old one holds."""
     throttle.forget(connection, user.name)
-    audit.record(connection, by, "link_created", now, f"user {user.name}")
+    log.record(connection, by, "link_created", now, f"user {user.name}")
     return links.create(connection, user.id, now)
 
 
@@ -82,7 +83,7 @@ def set_role(connection: Connection, user: Row[Any], role: str, by: Principal, n
         return
     _keep_an_admin(connection, user)
     connection.execute(update(users).where(ROW.id == user.id).values(role=role))
-    audit.record(connection, by, "role_changed", now, f"user {user.name}", f"{user.role} → {role}")
+    log.record(connection, by, "role_changed", now, f"user {user.name}", f"{user.role} → {role}")
 
 
 def set_disabled(connection: Connection, user: Row[Any], disabled: bool, by: Principal, now: int) -> None:
@@ -95,7 +96,7 @@ def set_disabled(connection: Connection, user: Row[Any], disabled: bool, by: Pri
         links.end_of_user(connection, user.id)
     values = {"disabled_at": now if disabled else None}
     connection.execute(update(users).where(ROW.id == user.id).values(values))
-    audit.record(connection, by, "user_disabled" if disabled else "user_enabled", now, f"user {user.name}")
+    log.record(connection, by, "user_disabled" if disabled else "user_enabled", now, f"user {user.name}")
 
 
 def _keep_an_admin(connection: Connection, user: Row[Any]) -> None:

@@ -8,9 +8,9 @@ from pydantic import BaseModel
 from sqlalchemy import select
 
 from ops_service.auth.guard import Reader, guarded_router
-from ops_service.events.questions import COLUMNS, AskedEvents, event_body
-from ops_service.parameters import DatabaseOf, Instant, Position
-from ops_service.problems import Problem, responses
+from ops_service.events.parameters import COLUMNS, AskedEvents, event_body
+from ops_service.http.parameters import DatabaseOf, Instant, Position
+from ops_service.http.problems import Problem, responses
 from projections.log import LOG
 
 router = guarded_router("/api/v1/events", "events")

@@ -9,7 +9,7 @@ from typing import IO, Any, Final
 
 from fastapi.responses import StreamingResponse
 
-from ops_service.problems import Problem
+from ops_service.http.problems import Problem
 
 MAX_ROWS: Final = 100_000
 CHUNK: Final = 2_000

@@ -8,16 +8,18 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
 from ops_service.auth.guard import Reader, guarded_router
-from ops_service.desk import queries as tickets
-from ops_service.desk.answers import ticket_body
-from ops_service.desk.questions import AskedTickets
-from ops_service.events.questions import AskedEvents, event_body
+from ops_service.events.parameters import AskedEvents, event_body
 from ops_service.export import csv_file
-from ops_service.onboard import answers
-from ops_service.onboard.funnel import list_key
-from ops_service.onboard.questions import AskedFunnel, AskedSessions, SessionsQuestion
-from ops_service.parameters import DatabaseOf
-from ops_service.problems import responses
+from ops_service.funnel.parameters import AskedFunnel
+from ops_service.funnel.reading import funnel_of
+from ops_service.http.parameters import DatabaseOf
+from ops_service.http.problems import responses
+from ops_service.sessions import answers
+from ops_service.sessions.parameters import AskedSessions, SessionsQuestion
+from ops_service.sessions.standing import list_key
+from ops_service.tickets import reading as tickets
+from ops_service.tickets.answers import ticket_body
+from ops_service.tickets.parameters import AskedTickets
 from portal_hooks.contract import STAGES
 from portal_hooks.instants import format_instant
 
@@ -60,7 +62,7 @@ TICKETS: Final = (
 def export_funnel(database: DatabaseOf, _reader: Reader, asked: AskedFunnel) -> StreamingResponse:
     """The funnel's table, a row per stage."""
     with database.read() as connection:
-        found = answers.funnel_of(connection, asked)
+        found = funnel_of(connection, asked)
     rows = [{**asdict(step), **found["window"], "as_of": found["as_of"]} for step in found["steps"]]
     return csv_file.answer("funnel", csv_file.write(FUNNEL, _cells(FUNNEL, iter(rows))))
 

@@ -7,14 +7,14 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from sqlalchemy import Connection, func, select
 
-from ops_service.health import metrics
-from ops_service.parameters import DatabaseOf, Instant
-from ops_service.problems import responses, unavailable
+from ops_service import metrics
+from ops_service.http.parameters import DatabaseOf, Instant
+from ops_service.http.problems import responses, unavailable
 from portal_hooks.instants import SECOND
-from projections.database import DatabaseUnavailable
-from projections.schema_revision import is_current
-from projections.state import freshness, noted
-from projections.tables import quarantined_events, webhook_events
+from projections.database.database import DatabaseUnavailable
+from projections.database.schema_revision import is_current
+from projections.database.tables import quarantined_events, webhook_events
+from projections.onboarding.state import freshness, noted
 
 router = APIRouter(tags=["health"])
 

@@ -2,7 +2,7 @@
 
 from fastapi import Request
 
-from ops_service.problems import CLOSE, Problem
+from ops_service.http.problems import CLOSE, Problem
 
 
 async def read_body(request: Request, limit: int) -> bytes:

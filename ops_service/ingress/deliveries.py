@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+from ops_service.http.problems import Problem
 from ops_service.ingress import cloudevents
-from ops_service.problems import Problem
 from portal_hooks.contract import IDENTIFIER, MAX_BATCH_ITEMS, FieldError, InvalidEvent
 from portal_hooks.strict_json import MAX_DEPTH, MalformedJson, read_json
 from projections.canonical_json import canonical_json

@@ -11,8 +11,9 @@ from typing import NamedTuple, TypeVar
 
 from fastapi import Request
 
-from ops_service.health import metrics
-from ops_service.ingress import rejected
+from ops_service import metrics
+from ops_service.http.networks import caller_of, is_within
+from ops_service.http.problems import CLOSE, Problem, unavailable
 from ops_service.ingress.body import read_body
 from ops_service.ingress.deliveries import (
     Headers,
@@ -23,16 +24,15 @@ from ops_service.ingress.deliveries import (
     single_carrier,
 )
 from ops_service.ingress.rate_limit import RateLimit
-from ops_service.ingress.rejected import Rejection
 from ops_service.ingress.writer import Overloaded, Writer
-from ops_service.networks import caller_of, is_within
-from ops_service.problems import CLOSE, Problem, unavailable
+from ops_service.rejected import keeping
+from ops_service.rejected.keeping import Rejection
 from ops_service.settings import Settings
 from portal_hooks.contract import MAX_BATCH_BYTES, InvalidEvent
 from portal_hooks.instants import SECOND
 from portal_hooks.signing import SignatureRejected, Verified, verify
-from projections.envelope import Envelope
-from projections.log import Delivery, Receipt
+from projections.envelope import Delivery, Envelope
+from projections.log import Receipt
 
 CONFLICT = "This source has already sent other content under this event_id; the first is kept."
 
@@ -127,7 +127,7 @@ class Receiver:
         # those who read.
         with _waiting_is_bounded():
             await self._writer.keep(
-                lambda connection: rejected.record(
+                lambda connection: keeping.record(
                     connection, admitted.verified, admitted.received_at, rejections
                 )
             )

@@ -4,11 +4,11 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from ops_service.http.problems import responses
 from ops_service.ingress import schemas
 from ops_service.ingress.deliveries import InvalidItem
 from ops_service.ingress.event_schemas import request_body
 from ops_service.ingress.receiver import CONFLICT, Receiver
-from ops_service.problems import responses
 from projections.canonical_json import canonical_json
 from projections.log import Receipt
 

@@ -8,9 +8,9 @@ all other methods.
 from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ops_service import problems
+from ops_service.http import problems
 from ops_service.ingress import routes
-from projections.database import DatabaseUnavailable
+from projections.database.database import DatabaseUnavailable
 
 _ENDPOINTS = {routes.PATH: routes.receive_event, routes.BATCH_PATH: routes.receive_batch}
 

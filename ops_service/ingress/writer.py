@@ -14,9 +14,10 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from projections.database import Database, DatabaseUnavailable
-from projections.log import Delivery, Receipt
-from projections.projector import project
+from projections.database.database import Database, DatabaseUnavailable
+from projections.envelope import Delivery
+from projections.log import Receipt
+from projections.onboarding.projector import project
 
 logger = logging.getLogger(__name__)
 

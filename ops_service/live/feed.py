@@ -12,15 +12,15 @@ from typing import Final, NamedTuple
 
 from fastapi.concurrency import contextmanager_in_threadpool
 
-from ops_service.health import metrics
-from ops_service.live import news
-from ops_service.live.news import Message, State
-from projections.commits import Wait, watching
-from projections.database import Database, DatabaseUnavailable
+from ops_service import metrics
+from ops_service.live import changes
+from ops_service.live.changes import Message, State
+from projections.database.commit_signal import Wait, watching
+from projections.database.database import Database, DatabaseUnavailable
 
 logger = logging.getLogger(__name__)
 
-KEPT: Final = 2 * news.MOST_EVENTS
+KEPT: Final = 2 * changes.MOST_EVENTS
 """Messages in the ring."""
 
 _ROUND_SECONDS: Final = 0.05
@@ -128,7 +128,7 @@ class Feed:
 
     def _read_opening(self, after: int | None) -> tuple[int, list[Message]]:
         with self._database.read() as connection:
-            return news.opening(connection, after)
+            return changes.opening(connection, after)
 
     async def _run(self) -> None:
         while not self.stopped:
@@ -162,7 +162,7 @@ class Feed:
 
     def _read(self, before: State | None) -> tuple[State, list[Message]]:
         with self._database.read() as connection:
-            return news.since(connection, before) if before else (news.state_of(connection), [])
+            return changes.since(connection, before) if before else (changes.state_of(connection), [])
 
     def _publish(self, messages: list[Message]) -> None:
         if messages:

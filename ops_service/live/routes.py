@@ -6,11 +6,11 @@ from typing import Annotated
 from fastapi import Header, Query, Request
 
 from ops_service.auth.guard import Watcher, guarded_router, is_still
+from ops_service.http.parameters import Position
+from ops_service.http.problems import unavailable
+from ops_service.http.server import CONNECTION
 from ops_service.live.feed import Feed, TooManyStreams
 from ops_service.live.stream import Stream, StreamResponse
-from ops_service.parameters import Position
-from ops_service.problems import unavailable
-from ops_service.server import CONNECTION
 
 router = guarded_router("/api/v1/stream", "live")
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from projections.fingerprint import fingerprint
+from projections.onboarding.fingerprint import fingerprint
 
 CHANGELOG = Path(__file__).resolve().parents[2] / "CHANGELOG.md"
 

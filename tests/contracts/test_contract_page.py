@@ -18,7 +18,7 @@ import httpx
 import pytest
 import standardwebhooks.webhooks as published
 
-from ops_service import server
+from ops_service.http import server
 from ops_service.ingress import writer
 from portal_hooks.contract import EVENT_TYPES, STAGE_OF
 from portal_hooks.signing import parse_secret, verify

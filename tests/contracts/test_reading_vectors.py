@@ -6,12 +6,12 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
+from ops_service.http.problems import Problem
 from ops_service.ingress.deliveries import read_single, single_carrier
-from ops_service.problems import Problem
 from portal_hooks.contract import MAX_EVENT_BYTES, InvalidEvent
 from portal_hooks.instants import format_instant
+from projections.database.tables import webhook_events
 from projections.envelope import Envelope
-from projections.tables import webhook_events
 from tests.contracts.reading_vectors import Vector, load
 from tests.running_ops import RunningOps
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from ops_service.events import questions
-from projections import onboarding
-from projections.onboarding import Effect, Event, Session
+from ops_service.events import parameters
+from projections.onboarding import fold
+from projections.onboarding.events import Event
+from projections.onboarding.fold import Effect, Session
 from tests.e2e.desk_views import go
 from tests.e2e.test_desk_page import change_ticket, wizard_run
 from tests.e2e.test_hostile_content import MARKUP
@@ -100,7 +101,7 @@ def test_an_empty_list_says_why_and_how_to_fill_it(
 def test_a_page_of_a_long_log_in_which_nothing_was_found_leads_on(
     desk: Page, ops: RunningOps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(questions, "LOOKED_THROUGH", 2)
+    monkeypatch.setattr(parameters, "LOOKED_THROUGH", 2)
     assert ops.send(event("onboarding.started", "rare"), key=OTHER_KEY).status_code == 201
     wizard_run(ops, "usual", 4)
     go(desk, f"#/events?source={OTHER_SOURCE}")
@@ -135,14 +136,14 @@ def test_times_turn_to_utc_beside_the_timeline(desk: Page, ops: RunningOps) -> N
 def test_quarantined_events_are_listed_and_tried_again(
     desk: Page, ops: RunningOps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    healthy = onboarding.apply
+    healthy = fold.apply
 
     def broken(session: Session, one: Event) -> Effect:
         if one.event_type == "dns.applied":
             raise KeyError(MARKUP)
         return healthy(session, one)
 
-    monkeypatch.setattr(onboarding, "apply", broken)
+    monkeypatch.setattr(fold, "apply", broken)
     for session_id in ("s1", "s2"):
         assert ops.send(event("dns.applied", session_id)).status_code == 201
     go(desk, "#/health")
@@ -153,7 +154,7 @@ def test_quarantined_events_are_listed_and_tried_again(
     card.get_by_role("button", name="Retry session s1").click()
     expect(card.get_by_role("status")).to_have_text("Tried again: 1 event is still quarantined.")
     expect(rows).to_have_count(2)
-    monkeypatch.setattr(onboarding, "apply", healthy)
+    monkeypatch.setattr(fold, "apply", healthy)
     card.get_by_role("button", name="Retry session s1").click()
     expect(rows).to_have_count(1)
     card.get_by_role("button", name="Retry all").click()
@@ -223,7 +224,7 @@ def test_who_may_only_read_is_offered_no_retry(
     def broken(session: Session, one: Event) -> Effect:
         raise KeyError("kaputt")
 
-    monkeypatch.setattr(onboarding, "apply", broken)
+    monkeypatch.setattr(fold, "apply", broken)
     assert ops.send(event("dns.applied", "s1")).status_code == 201
     desk.goto("about:blank")
     desk.goto(f"{ops.url}/#token={ops.tokens['read']}")

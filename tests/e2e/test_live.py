@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Request, Route, expect
 
 from ops_service.live.feed import Feed
-from projections import rebuild
+from projections.rebuild import rebuild
 from tests.e2e.conftest import OPERATOR
 from tests.live_listener import wait_until
 from tests.people import PASSWORD, add_user

@@ -16,10 +16,10 @@ from typing import Any
 import httpx
 
 from ops_service.auth import tokens
-from ops_service.auth.principals import SERVER
+from ops_service.principals import SERVER
 from portal_hooks.instants import now_instant
 from portal_hooks.signing import headers_for
-from projections.database import Database
+from projections.database.database import Database
 from tests.running_ops import INGRESS, KEY, OTHER_KEY, OTHER_SOURCE, PLAIN_HTTP, SOURCE
 from tests.servers.process import ServerUnavailable, free_port
 

@@ -18,9 +18,9 @@ from sqlalchemy import func, select
 
 from portal_hooks.contract import EVENT_TYPES
 from portal_hooks.signing import headers_for
-from projections.database import Database
-from projections.tables import onboard_sessions, webhook_events
-from projections.verify import verify
+from projections.database.database import Database
+from projections.database.tables import onboard_sessions, webhook_events
+from projections.rebuild.verify import verify
 from tests.running_ops import INGRESS, KEY, event
 
 BATCH = 8

@@ -24,9 +24,10 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Engine, event
 
-from projections import rebuild, rebuild_cli, replay, sessions, shadow, state, tickets
-from projections.database import Database
+from projections.database.database import Database
 from projections.log import sessions_touched
+from projections.onboarding import sessions, state, tickets
+from projections.rebuild import cli, rebuild, scan, shadow
 
 RANGE_EVENTS: Final = 20
 CUTOVER_SESSIONS: Final = 5
@@ -140,16 +141,16 @@ def _wait_for_ingest(derive: Callable[[Database], None], database: Database) -> 
 
 
 def _main(moment: str, mode: str = "") -> None:
-    replay.RANGE_EVENTS = RANGE_EVENTS  # type: ignore[misc]
+    scan.RANGE_EVENTS = RANGE_EVENTS  # type: ignore[misc]
     rebuild.CUTOVER_SESSIONS = CUTOVER_SESSIONS  # type: ignore[misc]
     _wrap(rebuild, "_index_and_derive", _wait_for_ingest)
     if mode:
-        replay.LONG_LOG_EVENTS = 0  # type: ignore[misc]
+        scan.LONG_LOG_EVENTS = 0  # type: ignore[misc]
         os.cpu_count = lambda: 2
     if mode == "loses-worker":
         at_step(POOLED_STEPS[moment], lose_worker)
         sys.argv[1:] = ["--quiet"]
-        rebuild_cli.main()
+        cli.main()
     if moment.isdigit():
         die_at_moment(int(moment))
     else:

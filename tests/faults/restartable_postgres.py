@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psycopg
 
-from projections.database import Database
-from projections.migrate import upgrade
+from projections.database.database import Database
+from projections.database.migrate import upgrade
 from tests.servers import postgres
 from tests.servers.process import Account, ServerUnavailable, free_port, scratch_folder, unprivileged_account
 

@@ -2,8 +2,8 @@
 
 from sqlalchemy import select
 
-from projections.database import Database
-from projections.tables import webhook_events
+from projections.database.database import Database
+from projections.database.tables import webhook_events
 
 
 def stored_ids(database_url: str) -> set[str]:

@@ -13,8 +13,8 @@ from sqlalchemy import func, select
 
 from ops_service.ingress import writer
 from portal_hooks.contract import MAX_BATCH_ITEMS
-from projections.engines import BUSY_TIMEOUT_MS
-from projections.tables import webhook_events
+from projections.database.engines import BUSY_TIMEOUT_MS
+from projections.database.tables import webhook_events
 from tests.faults.ops_process import ops_process
 from tests.faults.portal_load import audit, portals, wait_for
 from tests.faults.restartable_postgres import RestartablePostgres

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 
-from projections.database import Database
+from projections.database.database import Database
 from tests.faults.disk_shortage import kinds, shortage
 from tests.faults.ops_process import OpsProcess, new_token, ops_process
 from tests.faults.portal_load import Ledger, audit, portals, wait_for

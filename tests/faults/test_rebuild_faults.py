@@ -15,10 +15,10 @@ from tempfile import TemporaryDirectory
 import pytest
 from sqlalchemy import delete, update
 
-from projections import rebuild, replay
-from projections.database import AlreadyRunning, Database
-from projections.rebuild_cli import EXIT_FAILED
-from projections.tables import onboard_sessions, tickets
+from projections.database.database import AlreadyRunning, Database
+from projections.database.tables import onboard_sessions, tickets
+from projections.rebuild import rebuild, scan
+from projections.rebuild.cli import EXIT_FAILED
 from tests.deliveries import delivery, session_rows, store
 from tests.faults.rebuild_steps import CUTOVER_SESSIONS, POOLED_STEPS, RANGE_EVENTS, STEPS
 from tests.faults.stored_events import stored_ids
@@ -105,7 +105,7 @@ def wait_for_the_end(processes: list[int]) -> None:
 
 def rerun(database: Database, monkeypatch: pytest.MonkeyPatch) -> rebuild.Summary:
     """Rebuild once more, waiting for the server to notice that the killed one has gone."""
-    monkeypatch.setattr(replay, "RANGE_EVENTS", RANGE_EVENTS)
+    monkeypatch.setattr(scan, "RANGE_EVENTS", RANGE_EVENTS)
     monkeypatch.setattr(rebuild, "CUTOVER_SESSIONS", CUTOVER_SESSIONS)
     for _ in range(100):
         try:
@@ -183,7 +183,7 @@ def test_killed_anywhere(database_url: str, seed: int, monkeypatch: pytest.Monke
 @pytest.fixture
 def pooled(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rerun, too, has processes that read the log."""
-    monkeypatch.setattr(replay, "LONG_LOG_EVENTS", 0)
+    monkeypatch.setattr(scan, "LONG_LOG_EVENTS", 0)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
 
 

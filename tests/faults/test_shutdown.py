@@ -14,10 +14,10 @@ import httpx
 import pytest
 
 from ops_service.app import STOP_SECONDS
-from ops_service.server import SHUTDOWN_SECONDS
+from ops_service.http.server import SHUTDOWN_SECONDS
 from portal_hooks.contract import MAX_BATCH_BYTES, MAX_EVENT_BYTES
 from portal_hooks.signing import headers_for
-from projections.database import Database
+from projections.database.database import Database
 from tests.faults.ops_process import OpsProcess, ops_process
 from tests.faults.portal_load import audit, portals, wait_for
 from tests.faults.restartable_postgres import RestartablePostgres

@@ -10,8 +10,8 @@ import pytest
 from prometheus_client.mmap_dict import MmapedDict
 
 from portal_hooks.instants import now_instant
-from projections import state
-from projections.database import Database
+from projections.database.database import Database
+from projections.onboarding import state
 from tests.faults.ops_process import OpsProcess, ops_process
 from tests.faults.portal_load import portals, wait_for
 from tests.faults.stored_events import stored_ids

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from ops_service import server
+from ops_service.http import server
 from portal_hooks.signing import headers_for
-from projections.tables import webhook_events
+from projections.database.tables import webhook_events
 from tests import running_ops as service
 from tests.fuzz.budget import TIMEOUT_SECONDS, share
 from tests.fuzz.framing import CANARY, Framed, answers, framed

@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from sqlalchemy import func, select
 
-from projections.tables import webhook_events
+from projections.database.tables import webhook_events
 from tests.fuzz.budget import TIMEOUT_SECONDS, share
 from tests.running_ops import RunningOps, event, running_ops
 

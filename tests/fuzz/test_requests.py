@@ -24,7 +24,7 @@ from sqlalchemy import select
 from sqlalchemy.engine import make_url
 
 from ops_service.app import create_app
-from projections.tables import webhook_events
+from projections.database.tables import webhook_events
 from tests.fuzz.budget import REQUESTS, TIMEOUT_SECONDS
 from tests.fuzz.in_process import Answer, ask
 from tests.fuzz.mutations import MARKER, Sent, request

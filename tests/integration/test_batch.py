@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from projections.tables import rejected_deliveries
+from projections.database.tables import rejected_deliveries
 from tests.running_ops import INGRESS, RunningOps, event
 
 

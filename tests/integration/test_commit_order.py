@@ -15,11 +15,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text, update
 
-from projections import log, rebuild, replay, shadow
-from projections.database import Database
-from projections.projector import project
-from projections.rebuild import RebuildFailed, Summary
-from projections.tables import onboard_sessions, webhook_events
+from projections import log
+from projections.database.database import Database
+from projections.database.tables import onboard_sessions, webhook_events
+from projections.onboarding import history
+from projections.onboarding.projector import project
+from projections.rebuild import rebuild, scan, shadow
+from projections.rebuild.rebuild import Summary
+from projections.rebuild.repair import RebuildFailed
 from tests.deliveries import delivery, session_row, session_rows, store
 from tests.property.logged_history import oracle_rows
 from tests.rebuilds import differences, fill, no_progress
@@ -154,7 +157,7 @@ def test_a_writer_at_each_step(
     database: Database, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """Its position is taken before the step's reads and committed after them."""
-    monkeypatch.setattr(replay, "RANGE_EVENTS", 5)
+    monkeypatch.setattr(scan, "RANGE_EVENTS", 5)
     fill(database, 5)
     monkeypatch.setattr(rebuild, "CUTOVER_SESSIONS", 1)
     # More to catch up with than the cutover does by itself, so that the loop goes round.
@@ -202,10 +205,10 @@ def test_a_writer_whose_session_lies_before_what_is_replayed(
     def read_while_one_writes(*arguments: Any) -> Any:
         if not writers:
             writers.append(SlowWriter(pool, database, "a-early"))
-            found = log.histories(*arguments)
+            found = history.histories(*arguments)
             writers[0].commit()
             return found
-        return log.histories(*arguments)
+        return history.histories(*arguments)
 
     monkeypatch.setattr(rebuild, "histories", read_while_one_writes)
     summary = rebuild.rebuild(database, no_progress)

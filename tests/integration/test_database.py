@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from projections.commits import watching
-from projections.database import Database, DatabaseMisconfigured, DatabaseUnavailable
-from projections.database_errors import DatabaseUnfit
+from projections.database.commit_signal import watching
+from projections.database.database import Database, DatabaseMisconfigured, DatabaseUnavailable
+from projections.database.errors import DatabaseUnfit
 from tests.deliveries import delivery, store
 from tests.servers.process import free_port
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from portal_hooks.instants import now_instant
-from projections.database import Database
+from projections.database.database import Database
 from scripts.demo import fill
 from scripts.demo_traffic import FAST_PORTAL, PORTAL, Arrival, three_days
 from tests.rebuilds import differences

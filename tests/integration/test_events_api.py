@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ops_service.events import questions
+from ops_service.events import parameters
 from portal_hooks.instants import MINUTE, format_instant, now_instant
 from tests.running_ops import OTHER_KEY, OTHER_SOURCE, SOURCE, RunningOps, event
 
@@ -74,7 +74,7 @@ def test_a_page_looks_through_so_much_of_the_log_and_leads_on(
     filled: RunningOps, monkeypatch: pytest.MonkeyPatch, order: str
 ) -> None:
     rare = {"order": order, "source": OTHER_SOURCE}
-    monkeypatch.setattr(questions, "LOOKED_THROUGH", 1)
+    monkeypatch.setattr(parameters, "LOOKED_THROUGH", 1)
     pages = [filled.get(EVENTS, **rare)]
     while cursor := pages[-1]["next_cursor"]:
         pages.append(filled.get(EVENTS, **rare, after=cursor))

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from ops_service import server
+from ops_service.http import server
 from portal_hooks.signing import headers_for
 from tests.running_ops import INGRESS, KEY, RunningOps, event, running_ops
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select
 
 from portal_hooks.instants import format_instant, now_instant
-from projections.tables import rejected_deliveries, webhook_events
+from projections.database.tables import rejected_deliveries, webhook_events
 from tests.running_ops import INGRESS, OTHER_KEY, RunningOps, event
 
 

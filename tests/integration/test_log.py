@@ -7,9 +7,11 @@ import pytest
 from sqlalchemy import func, select
 
 from projections import log
-from projections.database import Database
-from projections.log import LOG, Delivery
-from projections.onboarding import sort_key
+from projections.database.database import Database
+from projections.envelope import Delivery
+from projections.log import LOG
+from projections.onboarding import history
+from projections.onboarding.events import sort_key, to_event
 from tests.deliveries import START, delivery, logged, store
 
 VALIDATED = delivery("domain.validated", event_id="a", data={"mx": True})
@@ -77,9 +79,10 @@ def test_what_is_read_back_is_what_was_created(database: Database) -> None:
         delivery("onboarding.completed", "s2", 3, data=None),
     ]
     with database.write() as connection:
-        _, created = log.append(connection, sent)
+        _, appended = log.append(connection, sent)
+    created = [to_event(each) for each in appended]
     with database.read() as connection:
-        found = log.sessions_events(connection, ["s1", "s2", "s3"])
+        found = history.sessions_events(connection, ["s1", "s2", "s3"])
     assert created == [logged(each, position) for position, each in enumerate(sent, start=1)]
     assert {key: sorted(events, key=sort_key) for key, events in found.items()} == {
         "s1": sorted(created[:2], key=sort_key),
@@ -103,7 +106,7 @@ def test_histories_are_whole_sessions_in_id_order(database: Database) -> None:
     while after is not None:
         with database.read() as connection:
             sessions = log.next_range(connection, after, 4)
-            seen += [(key, len(events)) for key, events in log.histories(connection, sessions)]
+            seen += [(key, len(events)) for key, events in history.histories(connection, sessions)]
         after = sessions.last
     assert seen == [("-", 3), ("B", 3), ("_", 3), ("a", 3)]
 

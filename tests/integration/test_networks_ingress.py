@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import func, select
 
-from projections.tables import rejected_deliveries, webhook_events
+from projections.database.tables import rejected_deliveries, webhook_events
 from tests.running_ops import INGRESS, RunningOps, event, running_ops
 
 PROXY = "127.0.0.1/32"

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from ops_service.onboard import past, timeline
-from ops_service.onboard.windows import Window
+from ops_service.http.windows import Window
+from ops_service.sessions import past, timeline
 from portal_hooks.instants import DAY, HOUR, MINUTE, format_instant
-from projections.log import Delivery, sessions_events
-from projections.tables import REACHED
+from projections.database.tables import REACHED
+from projections.envelope import Delivery
+from projections.onboarding.history import sessions_events
 from tests.deliveries import START, delivery, logged, store
 from tests.property import oracle
 from tests.property.histories import by_session, expected_row, histories, near_start, to_delivery

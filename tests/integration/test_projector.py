@@ -8,12 +8,12 @@ from sqlalchemy.event import listen as listen_to
 from sqlalchemy.event import remove as stop_listening
 
 from portal_hooks.instants import now_instant
-from projections import onboarding, projector
-from projections.database import Database
-from projections.onboarding import Effect, Event, Session
-from projections.quarantine import Failure
-from projections.tables import quarantined_events, ticket_events, tickets, webhook_events
-from projections.tickets import READY_NOTE
+from projections.database.database import Database
+from projections.database.tables import quarantined_events, ticket_events, tickets, webhook_events
+from projections.onboarding import fold, projector
+from projections.onboarding.events import Event
+from projections.onboarding.fold import Effect, FoldFailure, Session
+from projections.onboarding.tickets import READY_NOTE
 from tests.deliveries import START, delivery, session_row, session_rows, store
 from tests.running_ops import RunningOps, event
 
@@ -23,7 +23,7 @@ MARKED = "cursed"
 @pytest.fixture
 def cursed(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """The fold raises on events of one type, after having changed the state; undo it to mend the fold."""
-    healthy = onboarding.apply
+    healthy = fold.apply
 
     def apply(session: Session, event: Event) -> Effect:
         effect = healthy(session, event)
@@ -32,7 +32,7 @@ def cursed(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
             raise ZeroDivisionError("a bug in the fold")
         return effect
 
-    monkeypatch.setattr(onboarding, "apply", apply)
+    monkeypatch.setattr(fold, "apply", apply)
     return monkeypatch
 
 
@@ -43,7 +43,7 @@ def quarantined(database: Database) -> list[tuple[int, str, str]]:
         return sorted((position, session_id, error) for position, session_id, error in rows)
 
 
-def refold(database: Database, *session_ids: str) -> list[Failure]:
+def refold(database: Database, *session_ids: str) -> list[FoldFailure]:
     with database.write() as connection:
         return projector.refold(connection, session_ids, now_instant())
 
@@ -183,7 +183,7 @@ def test_a_timeline_survives_an_event_that_a_newer_fold_cannot_read(
     def apply(_session: Session, _event: Event) -> Effect:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(onboarding, "apply", apply)
+    monkeypatch.setattr(fold, "apply", apply)
     for view in ("timeline", "explain"):
         assert ops.http.get(f"/api/v1/onboard/sessions/s1/{view}").status_code == 200, view
 

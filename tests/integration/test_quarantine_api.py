@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from projections import onboarding, rebuild
-from projections.driver_path import run_many
-from projections.onboarding import Effect, Event, Session
+from projections.database.bulk import run_many
+from projections.onboarding import fold
+from projections.onboarding.events import Event
+from projections.onboarding.fold import Effect, Session
+from projections.rebuild import rebuild
 from tests.rebuilds import differences, no_progress
 from tests.running_ops import RunningOps, event
 
@@ -30,16 +32,16 @@ class FailingFold:
 
 
 @pytest.fixture
-def fold(monkeypatch: pytest.MonkeyPatch) -> FailingFold:
+def failing_fold(monkeypatch: pytest.MonkeyPatch) -> FailingFold:
     """Raises on dns.applied and infra.synced until told otherwise."""
-    failing = FailingFold(onboarding.apply)
+    failing = FailingFold(fold.apply)
     failing.raises_on = ("dns.applied", "infra.synced")
-    monkeypatch.setattr(onboarding, "apply", failing)
+    monkeypatch.setattr(fold, "apply", failing)
     return failing
 
 
 @pytest.fixture
-def parked(ops: RunningOps, fold: FailingFold) -> RunningOps:
+def parked(ops: RunningOps, failing_fold: FailingFold) -> RunningOps:
     """Three quarantined events of two sessions, and one that is all right."""
     for kind, session_id in (
         ("onboarding.started", "s1"),
@@ -87,7 +89,7 @@ def test_the_list_comes_in_pages(parked: RunningOps) -> None:
         assert parked.http.get(QUARANTINE, params=params).status_code == 422
 
 
-def test_the_event_is_kept_and_blocks_nobody(parked: RunningOps, fold: FailingFold) -> None:
+def test_the_event_is_kept_and_blocks_nobody(parked: RunningOps, failing_fold: FailingFold) -> None:
     assert [each["position"] for each in parked.get("/api/v1/events")["events"]] == [1, 2, 3, 4]
     assert parked.send(event("domain.validated", "s1")).status_code == 201
     row = parked.get("/api/v1/onboard/sessions/s1")
@@ -105,10 +107,10 @@ def test_the_event_is_kept_and_blocks_nobody(parked: RunningOps, fold: FailingFo
 
 
 def test_a_ticket_of_which_all_is_quarantined_still_tells_its_events(
-    ops: RunningOps, fold: FailingFold
+    ops: RunningOps, failing_fold: FailingFold
 ) -> None:
     assert ops.send(event("onboarding.failed", "s1")).status_code == 201
-    fold.raises_on = ("onboarding.failed",)
+    failing_fold.raises_on = ("onboarding.failed",)
     rebuild.rebuild(ops.database, no_progress, keep_going=True)
     [row] = ops.get("/api/v1/desk/tickets")["tickets"]
     ticket = ops.get(f"/api/v1/desk/tickets/{row['id']}")
@@ -122,14 +124,14 @@ def test_it_is_recognised_when_it_comes_again(parked: RunningOps) -> None:
     assert listed(parked)[3:] == [(5, "s3", "dns.applied")]
 
 
-def test_a_retry_takes_in_what_no_longer_raises(parked: RunningOps, fold: FailingFold) -> None:
+def test_a_retry_takes_in_what_no_longer_raises(parked: RunningOps, failing_fold: FailingFold) -> None:
     assert retry(parked).json() == {"sessions": 2, "still_quarantined": 3}
     assert len(listed(parked)) == 3
-    fold.raises_on = ("dns.applied",)
+    failing_fold.raises_on = ("dns.applied",)
     assert retry(parked).json() == {"sessions": 2, "still_quarantined": 2}
     assert listed(parked) == [(2, "s1", "dns.applied"), (4, "s2", "dns.applied")]
     assert parked.get("/api/v1/onboard/sessions/s1")["current_stage"] == "infra_synced"
-    fold.raises_on = ()
+    failing_fold.raises_on = ()
     assert retry(parked).json() == {"sessions": 2, "still_quarantined": 0}
     assert parked.get(QUARANTINE) == {"total": 0, "events": [], "next_cursor": None}
     assert parked.get("/readyz")["quarantined"] == 0
@@ -138,8 +140,8 @@ def test_a_retry_takes_in_what_no_longer_raises(parked: RunningOps, fold: Failin
     assert differences(parked.database) == []
 
 
-def test_a_retry_of_one_session_leaves_the_others(parked: RunningOps, fold: FailingFold) -> None:
-    fold.raises_on = ()
+def test_a_retry_of_one_session_leaves_the_others(parked: RunningOps, failing_fold: FailingFold) -> None:
+    failing_fold.raises_on = ()
     assert retry(parked, session_id="s1").json() == {"sessions": 1, "still_quarantined": 0}
     assert listed(parked) == [(4, "s2", "dns.applied")]
     for unknown in ("s1", "nobody", ""):
@@ -160,8 +162,8 @@ def test_nothing_to_retry_is_no_error(ops: RunningOps) -> None:
     assert retry(ops).json() == {"sessions": 0, "still_quarantined": 0}
 
 
-def test_reading_needs_read_and_retrying_needs_write(parked: RunningOps, fold: FailingFold) -> None:
-    fold.raises_on = ()
+def test_reading_needs_read_and_retrying_needs_write(parked: RunningOps, failing_fold: FailingFold) -> None:
+    failing_fold.raises_on = ()
     for headers in ({"Authorization": ""}, {"Authorization": "Bearer forged"}):
         assert parked.http.get(QUARANTINE, headers=headers).status_code == 401
         assert parked.http.post(RETRY, headers=headers).status_code == 401

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import Connection, Engine
 from sqlalchemy.event import listen, remove
 
-from ops_service.desk import queries as tickets
-from ops_service.onboard import queries as sessions
-from ops_service.onboard.queries import Place
-from projections.database import Database
+from ops_service.sessions import reading as sessions
+from ops_service.sessions.reading import Place
+from ops_service.tickets import reading as tickets
+from projections.database.database import Database
 from projections.log import sessions_touched
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

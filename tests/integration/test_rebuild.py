@@ -9,12 +9,14 @@ from itertools import count
 import pytest
 from sqlalchemy import delete, inspect, select, text, update
 
-from projections import onboarding, rebuild, replay, shadow, state
-from projections.database import AlreadyRunning, Database
-from projections.onboarding import Effect, Event, Session
-from projections.rebuild import RebuildFailed
-from projections.shadow import shadow_of
-from projections.tables import onboard_sessions, projection_state, quarantined_events
+from projections.database.database import AlreadyRunning, Database
+from projections.database.tables import onboard_sessions, projection_state, quarantined_events
+from projections.onboarding import fold, state
+from projections.onboarding.events import Event
+from projections.onboarding.fold import Effect, Session
+from projections.rebuild import rebuild, repair, scan, shadow
+from projections.rebuild.repair import RebuildFailed
+from projections.rebuild.shadow import shadow_of
 from tests.deliveries import delivery, session_row, session_rows, store
 from tests.rebuilds import KINDS, differences, fill, no_progress
 
@@ -65,7 +67,7 @@ def schema(database: Database) -> list[object]:
 def test_rows_are_built_anew_and_equal(
     database: Database, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
-    monkeypatch.setattr(replay, "RANGE_EVENTS", chunk)
+    monkeypatch.setattr(scan, "RANGE_EVENTS", chunk)
     fill(database)
     before = session_rows(database)
     with database.write() as connection:
@@ -117,7 +119,7 @@ def test_the_connection_that_cut_over_is_as_any_other_afterwards(database: Datab
 def test_ingest_goes_on_meanwhile_and_nothing_is_lost(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replay, "RANGE_EVENTS", 10)
+    monkeypatch.setattr(scan, "RANGE_EVENTS", 10)
     monkeypatch.setattr(rebuild, "CUTOVER_SESSIONS", 5)
     fill(database)
     sent = count()
@@ -138,7 +140,7 @@ def test_ingest_goes_on_meanwhile_and_nothing_is_lost(
 def test_readers_never_see_an_empty_or_half_table(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replay, "RANGE_EVENTS", 10)
+    monkeypatch.setattr(scan, "RANGE_EVENTS", 10)
     fill(database)
     seen: set[int] = set()
     with repeating(lambda: seen.add(len(session_rows(database)))):
@@ -187,14 +189,14 @@ def test_a_second_rebuild_is_refused_while_one_runs(database: Database, other: D
 @pytest.fixture
 def raising_fold(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """The fold raises on dns.applied."""
-    healthy = onboarding.apply
+    healthy = fold.apply
 
     def apply(session: Session, event: Event) -> Effect:
         if event.event_type == "dns.applied":
             raise ZeroDivisionError("a bug")
         return healthy(session, event)
 
-    monkeypatch.setattr(onboarding, "apply", apply)
+    monkeypatch.setattr(fold, "apply", apply)
     return monkeypatch
 
 
@@ -209,7 +211,7 @@ def test_a_fold_that_raises_names_event_and_session_and_leaves_the_rows(
     ):
         rebuild.rebuild(database, no_progress)
     with pytest.raises(RebuildFailed, match="session s7"):
-        rebuild.rebuild_session(database, "s7")
+        repair.rebuild_session(database, "s7")
     assert session_rows(database) == before
     assert differences(database) == [], "what is quarantined is no difference"
     with database.write() as connection:
@@ -248,7 +250,7 @@ def test_a_rebuild_takes_in_what_was_quarantined(
 def test_what_a_late_event_mends_meanwhile_is_not_quarantined(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    healthy = onboarding.apply
+    healthy = fold.apply
 
     def apply(session: Session, event: Event) -> Effect:
         if event.event_type == "dns.applied" and session.event_count == 0:
@@ -259,7 +261,7 @@ def test_what_a_late_event_mends_meanwhile_is_not_quarantined(
         if phase == "indexes":
             store(database, delivery("onboarding.started", minute=-1))
 
-    monkeypatch.setattr(onboarding, "apply", apply)
+    monkeypatch.setattr(fold, "apply", apply)
     store(database, delivery("dns.applied"))
     assert rebuild.rebuild(database, mend, keep_going=True).quarantined == 0
     assert session_row(database)["event_count"] == 2

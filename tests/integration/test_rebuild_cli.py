@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from projections.database import Database
-from projections.tables import onboard_sessions, webhook_events
+from projections.database.database import Database
+from projections.database.tables import onboard_sessions, webhook_events
 from tests.deliveries import delivery, session_row, session_rows, store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def run(url: str, *arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "projections.rebuild_main", *arguments],
+        [sys.executable, "-m", "projections.rebuild.__main__", *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT), "OPS_DATABASE_URL": url, "NO_COLOR": "1"},
         cwd=folder,
         capture_output=True,
@@ -85,7 +85,7 @@ def test_a_terminal_is_shown_a_bar_that_goes_again(filled: Database, database_ur
     ours, theirs = pty.openpty()
     with os.fdopen(ours, "rb", buffering=0) as terminal:
         done = subprocess.run(
-            [sys.executable, "-m", "projections.rebuild_main"],
+            [sys.executable, "-m", "projections.rebuild.__main__"],
             env={**os.environ, "OPS_DATABASE_URL": database_url, "TERM": "xterm"},
             cwd=ROOT,
             stdout=subprocess.PIPE,

@@ -6,15 +6,16 @@ import pytest
 from sqlalchemy import insert, select, update
 from sqlalchemy import inspect as inspect_schema
 
-from projections import fingerprint, rebuild, replay, state
-from projections.database import Database
-from projections.tables import (
+from projections.database.database import Database
+from projections.database.tables import (
     metadata,
     onboard_sessions,
     projection_state,
     quarantined_events,
     webhook_events,
 )
+from projections.onboarding import fingerprint, state
+from projections.rebuild import rebuild, repair, scan
 from tests.deliveries import delivery, session_row, store
 from tests.integration.test_rebuild_cli import lines, make_unreadable, one_database, run, spoil
 from tests.integration.test_rebuild_resumed import Killed, killed_at
@@ -96,7 +97,7 @@ def test_a_sample_compares_so_many_sessions(filled: Database, database_url: str)
 def test_verify_finds_the_same_in_ranges_of_any_size(
     database: Database, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
-    monkeypatch.setattr(replay, "RANGE_EVENTS", chunk)
+    monkeypatch.setattr(scan, "RANGE_EVENTS", chunk)
     fill(database, 12)
     assert differences(database) == []
     ghosts = ["a-first", "s3-between", "zz-last"]
@@ -170,12 +171,12 @@ def test_what_a_killed_keep_going_left_out_is_not_passed_over(
     filled: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its shadow lacks an event that nobody but it knows to be missing: the next rebuild must begin anew."""
-    monkeypatch.setattr(replay, "RANGE_EVENTS", 1)
+    monkeypatch.setattr(scan, "RANGE_EVENTS", 1)
     make_unreadable(filled)
     before = session_row(filled, "s1")
     with pytest.raises(Killed):
         rebuild.rebuild(filled, killed_at(1), keep_going=True)
-    with pytest.raises(rebuild.RebuildFailed, match="session s1"):
+    with pytest.raises(repair.RebuildFailed, match="session s1"):
         rebuild.rebuild(filled, no_progress)
     assert session_row(filled, "s1") == before
 

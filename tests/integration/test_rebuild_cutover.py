@@ -8,9 +8,10 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import Connection, Table, update
 
-from projections import rebuild, shadow, state
-from projections.database import Database, DatabaseMisconfigured, DatabaseUnavailable
-from projections.tables import funnel_daily, onboard_sessions
+from projections.database.database import Database, DatabaseMisconfigured, DatabaseUnavailable
+from projections.database.tables import funnel_daily, onboard_sessions
+from projections.onboarding import state
+from projections.rebuild import rebuild, repair, shadow
 from tests.deliveries import session_rows
 from tests.rebuilds import differences, fill, no_progress
 
@@ -88,7 +89,7 @@ def test_without_a_gap_the_rebuild_gives_up_and_can_be_resumed(
         patched.setattr(shadow, "swap", busy)
         patched.setattr(rebuild, "_CUTOVER_TRIES", 3)
         with pytest.raises(
-            rebuild.RebuildFailed, match="no gap for the cutover after 3 tries: somebody reads"
+            repair.RebuildFailed, match="no gap for the cutover after 3 tries: somebody reads"
         ):
             rebuild.rebuild(database, no_progress)
     assert tries[1] - tries[0] >= 0.1

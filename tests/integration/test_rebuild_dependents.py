@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from projections import rebuild
-from projections.database import Database, DatabaseMisconfigured
-from projections.dependents import Kept, put_up, require_replaceable
-from projections.tables import onboard_sessions
+from projections.database.database import Database, DatabaseMisconfigured
+from projections.database.tables import onboard_sessions
+from projections.rebuild import rebuild
+from projections.rebuild.table_dependents import Kept, put_up, require_replaceable
 from tests.deliveries import session_rows
 from tests.integration.test_rebuild import schema
 from tests.integration.test_rebuild_cli import run

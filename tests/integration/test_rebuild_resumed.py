@@ -4,9 +4,10 @@ from itertools import count
 
 import pytest
 
-from projections import fingerprint, rebuild, replay
-from projections.database import Database
-from projections.rebuild import Progress
+from projections.database.database import Database
+from projections.onboarding import fingerprint
+from projections.rebuild import rebuild, scan
+from projections.rebuild.rebuild import Progress
 from tests.deliveries import delivery, session_rows, store
 from tests.rebuilds import differences, no_progress
 
@@ -46,7 +47,7 @@ def fill(database: Database, minute: int) -> None:
 def test_the_next_rebuild_ends_what_a_killed_one_began(
     database: Database, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
-    monkeypatch.setattr(replay, "RANGE_EVENTS", 10)
+    monkeypatch.setattr(scan, "RANGE_EVENTS", 10)
     monkeypatch.setattr(rebuild, "CUTOVER_SESSIONS", 5)
     fill(database, 0)
     fill(database, 5)
@@ -64,7 +65,7 @@ def test_the_next_rebuild_ends_what_a_killed_one_began(
 
 
 def test_it_goes_on_where_it_stopped(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay, "RANGE_EVENTS", 10)
+    monkeypatch.setattr(scan, "RANGE_EVENTS", 10)
     fill(database, 0)
     with pytest.raises(Killed):
         rebuild.rebuild(database, killed_at(1))
@@ -78,7 +79,7 @@ def test_it_goes_on_where_it_stopped(database: Database, monkeypatch: pytest.Mon
 def test_a_shadow_of_other_logic_is_not_gone_on_with(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replay, "RANGE_EVENTS", 10)
+    monkeypatch.setattr(scan, "RANGE_EVENTS", 10)
     fill(database, 0)
     with monkeypatch.context() as older:
         older.setattr(fingerprint, "fingerprint", lambda: "older")

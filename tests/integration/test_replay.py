@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, update
 
-from projections import rebuild, replay
-from projections.database import Database
+from projections.database.database import Database
+from projections.database.tables import webhook_events
 from projections.log import LOG, SessionRange
-from projections.tables import webhook_events
+from projections.rebuild import rebuild, repair, scan
 from tests.deliveries import session_rows
 from tests.property.logged_history import oracle_rows
 from tests.rebuilds import differences, fill, no_progress
@@ -33,9 +33,9 @@ from projections.database import Database
 from tests.integration.test_replay import tell_who_works
 
 if __name__ == "__main__":
-    replay.LONG_LOG_EVENTS, replay.RANGE_EVENTS = 0, 1
-    replay.os.cpu_count = lambda: 2
-    for worker in replay.replay(Database(os.environ["OPS_DATABASE_URL"]), tell_who_works):
+    scan.LONG_LOG_EVENTS, scan.RANGE_EVENTS = 0, 1
+    scan.os.cpu_count = lambda: 2
+    for worker in scan.replay(Database(os.environ["OPS_DATABASE_URL"]), tell_who_works):
         print(worker, flush=True)
         time.sleep(60)
 """
@@ -58,8 +58,8 @@ def die(_connection: Connection, _sessions: SessionRange) -> None:
 
 @pytest.fixture(autouse=True)
 def processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay, "LONG_LOG_EVENTS", 0)
-    monkeypatch.setattr(replay, "RANGE_EVENTS", 10)
+    monkeypatch.setattr(scan, "LONG_LOG_EVENTS", 0)
+    monkeypatch.setattr(scan, "RANGE_EVENTS", 10)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
 
 
@@ -69,23 +69,23 @@ def test_rows_and_differences_are_the_same(database: Database) -> None:
     assert (summary.events, summary.sessions) == (90, 30)
     assert session_rows(database) == oracle_rows(database)
     assert differences(database) == []
-    assert set(replay.replay(database, tell_who_works)).isdisjoint({os.getpid()})
+    assert set(scan.replay(database, tell_who_works)).isdisjoint({os.getpid()})
 
 
 @pytest.mark.parametrize("cores", [1, None])
 def test_one_core_reads_alone(database: Database, monkeypatch: pytest.MonkeyPatch, cores: int | None) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     fill(database)
-    assert set(replay.replay(database, tell_who_works)) == {os.getpid()}
+    assert set(scan.replay(database, tell_who_works)) == {os.getpid()}
 
 
 @pytest.mark.parametrize("long_log", [0, 1_000_000], ids=["processes", "alone"])
 def test_the_collector_rests_and_is_on_again(
     database: Database, monkeypatch: pytest.MonkeyPatch, long_log: int
 ) -> None:
-    monkeypatch.setattr(replay, "LONG_LOG_EVENTS", long_log)
+    monkeypatch.setattr(scan, "LONG_LOG_EVENTS", long_log)
     fill(database)
-    with closing(replay.replay(database, tell_who_works)) as parts:
+    with closing(scan.replay(database, tell_who_works)) as parts:
         next(parts)
         assert not gc.isenabled()
     assert gc.isenabled()
@@ -93,16 +93,16 @@ def test_the_collector_rests_and_is_on_again(
 
 def test_a_slow_asker_is_not_run_away_from(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is read ahead lies in memory."""
-    ranges, begun = replay._ranges, []
+    ranges, begun = scan._ranges, []
 
     def noted(database: Database, after: str) -> Iterator[SessionRange]:
         for each in ranges(database, after):
             begun.append(each)
             yield each
 
-    monkeypatch.setattr(replay, "_ranges", noted)
+    monkeypatch.setattr(scan, "_ranges", noted)
     fill(database)
-    with closing(replay.replay(database, tell_who_works)) as parts:
+    with closing(scan.replay(database, tell_who_works)) as parts:
         next(parts)
         assert len(begun) <= 5
         assert len(list(parts)) + 1 == len(begun) > 5
@@ -114,7 +114,7 @@ def test_what_the_fold_raises_on_is_named_and_can_be_set_aside(database: Databas
         broken = update(webhook_events).where(LOG.session_id == "s4", LOG.event_type == "onboarding.failed")
         connection.execute(broken.values(payload='{"data":[]}'))
     before = session_rows(database)
-    with pytest.raises(rebuild.RebuildFailed, match=r"onboarding\.failed, id .* of session s4"):
+    with pytest.raises(repair.RebuildFailed, match=r"onboarding\.failed, id .* of session s4"):
         rebuild.rebuild(database, no_progress)
     assert session_rows(database) == before
     assert rebuild.rebuild(database, no_progress, keep_going=True).quarantined == 1
@@ -122,8 +122,8 @@ def test_what_the_fold_raises_on_is_named_and_can_be_set_aside(database: Databas
 
 def test_a_worker_that_dies_is_told(database: Database) -> None:
     fill(database)
-    with pytest.raises(replay.WorkerLost, match="memory"):
-        list(replay.replay(database, die))
+    with pytest.raises(scan.WorkerLost, match="memory"):
+        list(scan.replay(database, die))
 
 
 @pytest.mark.timeout(30)
@@ -146,8 +146,8 @@ def test_a_worker_that_dies_while_another_starts_is_told(
 
     monkeypatch.setattr(ForkServerProcess, "start", with_a_death)
     fill(database)
-    with pytest.raises(replay.WorkerLost, match="memory"):
-        list(replay.replay(database, tell_who_works))
+    with pytest.raises(scan.WorkerLost, match="memory"):
+        list(scan.replay(database, tell_who_works))
     assert multiprocessing.active_children() == []
 
 
@@ -179,13 +179,13 @@ def test_no_folder_for_temporary_files_is_no_hindrance(
 
     monkeypatch.setattr(forkserver, "ensure_running", refuse)
     fill(database)
-    assert set(replay.replay(database, tell_who_works)).isdisjoint({os.getpid()})
+    assert set(scan.replay(database, tell_who_works)).isdisjoint({os.getpid()})
 
 
 def test_ctrl_c_is_for_the_parent_alone(database: Database) -> None:
     """A terminal sends it to every process; one line is enough."""
     fill(database)
-    assert set(replay.replay(database, tell_whether_ctrl_c_is_ignored)) == {True}
+    assert set(scan.replay(database, tell_whether_ctrl_c_is_ignored)) == {True}
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 

@@ -62,7 +62,7 @@ def test_a_database_goes_away_although_someone_is_connected(postgres_server: str
 
 
 def test_migrated_databases_hold_the_log_and_nothing_in_it(database_url: str) -> None:
-    from projections.database import Database
+    from projections.database.database import Database
 
     database = Database(database_url)
     with database.read() as connection:

@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from ops_service import setup_check
 from ops_service.auth import users
-from ops_service.auth.principals import SERVER
-from ops_service.setup_check import findings
-from ops_service.shell_database import prepare
+from ops_service.commands import check
+from ops_service.commands.check import findings
+from ops_service.commands.prepared_database import prepare
+from ops_service.principals import SERVER
 from portal_hooks.instants import now_instant
-from projections.database import Database
+from projections.database.database import Database
 from tests.people import hash_of_password
 from tests.running_ops import settings_for
 
@@ -96,7 +96,7 @@ def test_a_mistyped_name_is_told(
 def test_little_space_on_the_disk_of_the_file_is_told(
     usable_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(setup_check, "SPARE_BYTES", 2**62)
+    monkeypatch.setattr(check, "SPARE_BYTES", 2**62)
     [found] = findings(settings_for(usable_url))
     assert found.startswith(f"The disk of {tmp_path / 'ops.db'} has ")
 

@@ -17,10 +17,10 @@ from sqlalchemy.engine import make_url
 
 from ops_service.settings import load
 from portal_hooks.outbox_cli import main as outbox
-from projections import migrate
-from projections.database import Database, DatabaseMisconfigured, DatabaseUnavailable
+from projections.database import migrate
+from projections.database.database import Database, DatabaseMisconfigured, DatabaseUnavailable
+from projections.database.tables import metadata, webhook_events
 from projections.settings import BadSettings
-from projections.tables import metadata, webhook_events
 from tests.deliveries import delivery, store
 from tests.running_ops import event, running_ops
 from tests.servers.process import free_port
@@ -188,7 +188,7 @@ def ops_command(folder: Path, url: str, module: str, *arguments: str) -> "subpro
     )
 
 
-REBUILD = "projections.rebuild_main"
+REBUILD = "projections.rebuild.__main__"
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ import httpx
 import pytest
 from sqlalchemy import delete
 
-from ops_service.live import feed, news
+from ops_service.live import changes, feed
 from ops_service.live import stream as live_stream
-from projections import rebuild
-from projections.database import Database
-from projections.tables import api_tokens
+from projections.database.database import Database
+from projections.database.tables import api_tokens
+from projections.rebuild import rebuild, repair
 from tests.deliveries import delivery, store
 from tests.live_listener import PATH, Listener, listening, wait_until
 from tests.rebuilds import no_progress
@@ -102,7 +102,7 @@ def test_a_cursor_from_another_log_leads_to_a_resync(ops: RunningOps) -> None:
 def test_a_huge_gap_leads_to_a_resync_instead_of_a_flood(
     ops: RunningOps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(news, "MOST_EVENTS", 10)
+    monkeypatch.setattr(changes, "MOST_EVENTS", 10)
     send_some(ops, 11)
     with listener_of(ops, "0") as listener:
         wait_until(lambda: bool(listener.messages))
@@ -132,7 +132,7 @@ def test_a_rebuild_is_told_once(ops: RunningOps, of_one_session: bool) -> None:
     send_some(ops, 20)
     with listener_of(ops) as listener:
         if of_one_session:
-            assert rebuild.rebuild_session(ops.database, "s1-0")
+            assert repair.rebuild_session(ops.database, "s1-0")
         else:
             rebuild.rebuild(ops.database, no_progress)
         wait_until(lambda: bool(listener.of("service")))
@@ -195,7 +195,7 @@ def test_what_is_published_around_the_first_reading_is_told_once(
         store(ops.database, delivery("onboarding.started", "s1"))
         wait_until(lambda: running.position == 1)
 
-    def read_amid(after: int | None) -> tuple[int, list[news.Message]]:
+    def read_amid(after: int | None) -> tuple[int, list[changes.Message]]:
         if when == "before":
             publish_one()
         found = read(after)

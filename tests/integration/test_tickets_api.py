@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from projections import rebuild
-from projections.tickets import READY_NOTE, READY_TAG
+from projections.onboarding.tickets import READY_NOTE, READY_TAG
+from projections.rebuild import rebuild, repair
 from tests.rebuilds import no_progress
 from tests.running_ops import RunningOps, event
 
@@ -141,7 +141,7 @@ def test_a_dismissed_ready_tag_stays_away_after_a_rebuild(ops: RunningOps) -> No
     assert ops.http.post(f"{TICKETS}/{ticket['id']}/notes", json={"body": "done"}).status_code == 201
     before = detail(ops, "s1")
     rebuild.rebuild(ops.database, no_progress)
-    assert rebuild.rebuild_session(ops.database, "s1")
+    assert repair.rebuild_session(ops.database, "s1")
     assert detail(ops, "s1") == before
     after = ticket_of(ops, "s1", "onboarding.failed", "onboarding.completed")
     assert (after["tags"], after["status"], after["assignee"]) == (["checked"], "resolved", "ana")

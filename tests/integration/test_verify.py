@@ -18,11 +18,11 @@ from sqlalchemy import (
     update,
 )
 
-from projections import rebuild
-from projections.database import Database
-from projections.read_models import ReadModel
-from projections.tables import funnel_daily, onboard_sessions, tickets
-from projections.verify import session_differences, verify
+from projections.database.database import Database
+from projections.database.tables import funnel_daily, onboard_sessions, tickets
+from projections.onboarding.read_models import ReadModel
+from projections.rebuild import rebuild, repair
+from projections.rebuild.verify import session_differences, verify
 from tests.deliveries import delivery, session_row, session_rows, store
 from tests.rebuilds import differences, fill, no_progress
 
@@ -71,7 +71,7 @@ def test_a_read_model_may_have_keys_that_are_text(
         return select(sessions.c.domain, func.count().label("sessions")).group_by(sessions.c.domain)
 
     monkeypatch.setattr(
-        "projections.verify.READ_MODELS", [ReadModel(by_domain, totals, lambda *_: None, (totals,))]
+        "projections.rebuild.verify.READ_MODELS", [ReadModel(by_domain, totals, lambda *_: None, (totals,))]
     )
     with database.write() as connection:
         by_domain.create(connection)
@@ -102,7 +102,7 @@ def test_one_session_can_be_mended_alone(database: Database) -> None:
     right = session_row(database, "s4")
     with database.write() as connection:
         connection.execute(update(onboard_sessions).values(domain="wrong.pt"))
-    assert rebuild.rebuild_session(database, "s4")
+    assert repair.rebuild_session(database, "s4")
     assert session_row(database, "s4") == right
     assert session_row(database, "s5")["domain"] == "wrong.pt"
 
@@ -112,7 +112,7 @@ def test_a_session_mended_alone_is_mended_in_every_read_model(database: Database
     with database.write() as connection:
         wrong = update(onboard_sessions).where(onboard_sessions.c.session_id == "s4")
         connection.execute(wrong.values(furthest_stage="started", current_stage="started"))
-    rebuild.rebuild_session(database, "s4")
+    repair.rebuild_session(database, "s4")
     assert differences(database) == []
 
 
@@ -127,12 +127,12 @@ def test_a_session_mended_alone_holds_up_ingest_for_other_tables_only_when_they_
         return write()
 
     monkeypatch.setattr(database, "write", noted)
-    rebuild.rebuild_session(database, "s4")
+    repair.rebuild_session(database, "s4")
     assert held == ["lock"]
     with write() as connection:
         connection.execute(update(funnel_daily).values(failed=99))
     held.clear()
-    rebuild.rebuild_session(database, "s4")
+    repair.rebuild_session(database, "s4")
     assert held == ["lock"] * 2
     assert differences(database) == []
 
@@ -143,13 +143,13 @@ def test_a_session_mended_alone_has_its_ticket_mended(database: Database, harm: 
     with database.write() as connection:
         connection.execute(harm.where(tickets.c.session_id == "s4"))
     assert differences(database) == [("s4", "ticket")]
-    rebuild.rebuild_session(database, "s4")
+    repair.rebuild_session(database, "s4")
     assert differences(database) == []
 
 
 def test_a_session_mended_alone_gets_no_ticket_it_does_not_need(database: Database) -> None:
     store(database, delivery("onboarding.started"))
-    rebuild.rebuild_session(database, "s1")
+    repair.rebuild_session(database, "s1")
     with database.read() as connection:
         assert connection.execute(select(tickets)).all() == []
 
@@ -164,12 +164,12 @@ def test_all_tickets_are_mended_in_rounds_of_any_size(
     with database.write() as connection:
         connection.execute(delete(tickets))
     assert len(differences(database)) > 10
-    rebuild.settle_tickets(database)
+    repair.settle_tickets(database)
     assert differences(database) == []
 
 
 def test_a_session_the_log_does_not_know_is_said(database: Database) -> None:
-    assert not rebuild.rebuild_session(database, "nobody")
+    assert not repair.rebuild_session(database, "nobody")
 
 
 def test_verify_changes_nothing(database: Database) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from projections import onboarding
+from projections.onboarding import fold, process
 from tests.running_ops import KEY, RunningOps
 from tests.servers.process import free_port
 
@@ -45,7 +45,7 @@ def test_other_traffic_does_not_disturb_it(ops: RunningOps) -> None:
 
 
 def test_a_wrong_fold_is_shown_and_fails(ops: RunningOps, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(onboarding.INFRA_OUTCOMES, "synced", "failed")
+    monkeypatch.setitem(process.INFRA_OUTCOMES, "synced", "failed")
     code, output, _ = _verify(ops.url, ops.tokens["read"])
     assert code == 1
     assert "FAIL  in-order: session stands at completed" in output
@@ -54,7 +54,7 @@ def test_a_wrong_fold_is_shown_and_fails(ops: RunningOps, monkeypatch: pytest.Mo
 
 
 def test_a_wrong_stage_is_shown_in_the_funnel(ops: RunningOps, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(onboarding._REACHES, "account.created", 4)
+    monkeypatch.setitem(fold._REACHES, "account.created", 4)
     code, output, _ = _verify(ops.url, ops.tokens["read"])
     assert code == 1
     assert "FAIL  sessions at account_created" in output

@@ -11,10 +11,10 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect
 
-from projections.database import Database
-from projections.migrate import upgrade
-from projections.schema_revision import is_current
-from projections.tables import metadata
+from projections.database.database import Database
+from projections.database.migrate import upgrade
+from projections.database.schema_revision import is_current
+from projections.database.tables import metadata
 from tests.deliveries import delivery, session_row, store
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ import sys
 import time
 
 from portal_hooks import OnboardHooks
-from portal_hooks.endpoint import Pace
+from portal_hooks.delivery.breaker import Pace
 from portal_hooks.settings import read_settings
 
 # Quick, for a process here lives for some milliseconds.

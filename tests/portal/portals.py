@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from portal_hooks import OnboardHooks
 from portal_hooks.settings import HookSettings
-from projections.tables import webhook_events
+from projections.database.tables import webhook_events
 from tests.running_ops import INGRESS, KEY, RunningOps
 
 ROOT = Path(__file__).resolve().parents[2]

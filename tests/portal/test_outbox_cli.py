@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from portal_hooks import OnboardHooks
-from portal_hooks.backlog import Backlog
-from portal_hooks.endpoint import Pace
+from portal_hooks.delivery.breaker import Pace
 from portal_hooks.outbox_cli import main
 from portal_hooks.settings import HookSettings
 from portal_hooks.signing import parse_secret
-from portal_hooks.spool import Spool
+from portal_hooks.spool.backlog import Backlog
+from portal_hooks.spool.writer import Spool
 from tests.servers.process import free_port
 from tests.servers.webhook_receiver import SECRET, Answer, Receiver
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from portal_hooks import OnboardHooks
-from portal_hooks.endpoint import Pace
+from portal_hooks.delivery.breaker import Pace
 from portal_hooks.settings import HookSettings
 from portal_hooks.signing import parse_secret
 from tests.faults import disk_shortage

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from projections.database import Database
+from projections.database.database import Database
 
 
 @pytest.fixture

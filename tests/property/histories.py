@@ -6,9 +6,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from portal_hooks.instants import MINUTE, format_instant
-from projections.envelope import parse_envelope
-from projections.log import Delivery
-from projections.tables import REACHED
+from projections.database.tables import REACHED
+from projections.envelope import Delivery, parse_envelope
 from tests.deliveries import START
 from tests.property.oracle import RANKS, STAGE_ORDER, OracleEvent, fold
 

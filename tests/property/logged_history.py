@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import select
 
-from projections.database import Database
-from projections.tables import webhook_events
+from projections.database.database import Database
+from projections.database.tables import webhook_events
 from tests.property.histories import expected_rows
 from tests.property.oracle import OracleEvent
 

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from projections.onboarding import Event, Session, apply, fold, sort_key
-from projections.quarantine import fold_tolerantly
-from projections.sessions import COLUMNS, from_row, to_row
+from projections.onboarding.events import Event, sort_key
+from projections.onboarding.fold import Session, apply, fold, fold_tolerantly
+from projections.onboarding.rows import COLUMNS, from_row, to_row
 from tests.deliveries import logged
 from tests.property import oracle
 from tests.property.histories import expected_row, histories, near_start, to_delivery

@@ -9,17 +9,19 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
-from ops_service.onboard import funnel, past, queries
-from ops_service.onboard.answers import funnel_of
-from ops_service.onboard.funnel import Funnel
-from ops_service.onboard.queries import Filters, Place
-from ops_service.onboard.questions import FunnelQuestion
-from ops_service.onboard.windows import Window
+from ops_service.funnel import counting
+from ops_service.funnel import reading as funnel_reading
+from ops_service.funnel.counting import Funnel
+from ops_service.funnel.parameters import FunnelQuestion
+from ops_service.funnel.reading import funnel_of
+from ops_service.http.windows import Window
+from ops_service.sessions import past, reading
+from ops_service.sessions.reading import Filters, Place
 from portal_hooks.contract import STAGES
 from portal_hooks.instants import DAY, HOUR, MINUTE
-from projections.database import Database
+from projections.database.database import Database
 from projections.log import LOG
-from projections.projector import project
+from projections.onboarding.projector import project
 from tests.deliveries import START, wipe
 from tests.property import oracle
 from tests.property.histories import by_session, histories, to_delivery
@@ -56,10 +58,10 @@ def test_each_number_is_the_total_of_the_list_it_opens(database: Database, histo
     fill(database, history)
     with database.read() as connection:
         counted = funnel_now(connection)
-        codes = queries.failure_codes(connection, Window(SINCE, None))
+        codes = funnel_reading.failure_codes(connection, Window(SINCE, None))
         for filters, number in (*numbers(counted, ALL), *failure_numbers(codes, ALL)):
-            rows = queries.list_sessions(connection, filters, STALLED_BEFORE, Place(), 1000)
-            total = queries.count_sessions(connection, filters, STALLED_BEFORE)
+            rows = reading.list_sessions(connection, filters, STALLED_BEFORE, Place(), 1000)
+            total = reading.count_sessions(connection, filters, STALLED_BEFORE)
             assert total == len(rows) == number, filters
 
 
@@ -70,7 +72,7 @@ def test_the_funnel_is_the_oracle_s(database: Database, history: History) -> Non
     wanted = oracle.funnel(list(by_session(history).values()), SINCE, STALLED_BEFORE)
     with database.read() as connection:
         counted = funnel_now(connection)
-        codes = queries.failure_codes(connection, Window(SINCE, None))
+        codes = funnel_reading.failure_codes(connection, Window(SINCE, None))
     assert facts(counted, codes) == wanted
     outcomes = sum(step.failed + step.active + step.stalled for step in counted.steps)
     assert counted.total == counted.stages["completed"] + outcomes
@@ -97,13 +99,13 @@ def test_a_past_funnel_counts_what_had_been_received_by_then(
             (position for position, received_at in log if received_at <= as_of), default=0
         )
     rows = [
-        funnel.FunnelRow(
+        counting.FunnelRow(
             each.last_event_at, each.current_stage or "", each.furthest_stage, tuple(each.reached)
         )
         for each in sessions
     ]
-    counted = funnel.count(rows, stalled_before)
-    assert facts(counted, funnel.open_failures(sessions)) == wanted
+    counted = counting.count(rows, stalled_before)
+    assert facts(counted, counting.open_failures(sessions)) == wanted
 
 
 @examples(parent=one_database, max_examples=30)
@@ -114,10 +116,10 @@ def test_each_number_of_a_custom_window_is_the_total_of_its_list(
     fill(database, history)
     inside, window = Filters(since=since, until=until), Window(since, until)
     with database.read() as connection:
-        counted = funnel.count(queries.funnel_rows(connection, window), STALLED_BEFORE)
-        codes = queries.failure_codes(connection, window)
+        counted = counting.count(funnel_reading.funnel_rows(connection, window), STALLED_BEFORE)
+        codes = funnel_reading.failure_codes(connection, window)
         for filters, number in (*numbers(counted, inside), *failure_numbers(codes, inside)):
-            assert queries.count_sessions(connection, filters, STALLED_BEFORE) == number, filters
+            assert reading.count_sessions(connection, filters, STALLED_BEFORE) == number, filters
 
 
 @examples(parent=one_database, max_examples=60)
@@ -162,7 +164,7 @@ def test_a_past_list_of_this_moment_is_the_live_one(
     filters = Filters(since=SINCE - DAY, **data.draw(one_filter))
     place = Place(None, data.draw(st.booleans()))
     with database.read() as connection:
-        live = queries.list_sessions(connection, filters, STALLED_BEFORE, place, 1000)
+        live = reading.list_sessions(connection, filters, STALLED_BEFORE, place, 1000)
         _, then = past.list_sessions(connection, filters, STALLED_BEFORE, NOW + DAY, place)
     assert [row.session for row in then] == [row.session for row in live]
 
@@ -175,10 +177,10 @@ def test_pages_are_the_whole_list_without_gap_or_repeat(
     fill(database, history)
     filters = Filters(since=SINCE)
     with database.read() as connection:
-        whole = queries.list_sessions(connection, filters, STALLED_BEFORE, Place(None, newest_first), 1000)
-        paged: list[queries.SessionRow] = []
+        whole = reading.list_sessions(connection, filters, STALLED_BEFORE, Place(None, newest_first), 1000)
+        paged: list[reading.SessionRow] = []
         place = Place(None, newest_first)
-        while page := queries.list_sessions(connection, filters, STALLED_BEFORE, place, limit):
+        while page := reading.list_sessions(connection, filters, STALLED_BEFORE, place, limit):
             paged += page
             place = Place((page[-1].session.last_event_at, page[-1].session.session_id), newest_first)
     assert paged == whole
@@ -192,9 +194,9 @@ def test_the_window_s_end_is_not_in_it(database: Database, until: int) -> None:
     fill(database, history)
     wanted = oracle.funnel([[event] for event in history], SINCE, STALLED_BEFORE, until)
     with database.read() as connection:
-        rows = queries.funnel_rows(connection, Window(SINCE, until))
-        assert facts(funnel.count(rows, STALLED_BEFORE), {}) == wanted
-        total = queries.count_sessions(connection, Filters(since=SINCE, until=until), 0)
+        rows = funnel_reading.funnel_rows(connection, Window(SINCE, until))
+        assert facts(counting.count(rows, STALLED_BEFORE), {}) == wanted
+        total = reading.count_sessions(connection, Filters(since=SINCE, until=until), 0)
     assert wanted["total"] == total == 1
 
 
@@ -208,7 +210,7 @@ def numbers(counted: Funnel, inside: Filters) -> Iterable[tuple[Filters, int]]:
         yield inside._replace(stage=stage), number
     for step in counted.steps:
         yield inside._replace(reached=step.stage), step.reached
-        for state in funnel.OUTCOMES:
+        for state in counting.OUTCOMES:
             yield inside._replace(states=(state,), furthest=step.stage), getattr(step, state)
 
 
@@ -219,7 +221,7 @@ def failure_numbers(codes: Mapping[str | None, int], inside: Filters) -> Iterabl
 
 
 def funnel_now(connection: Connection) -> Funnel:
-    return funnel.count(queries.funnel_rows(connection, Window(SINCE, None)), STALLED_BEFORE)
+    return counting.count(funnel_reading.funnel_rows(connection, Window(SINCE, None)), STALLED_BEFORE)
 
 
 def facts(counted: Funnel, codes: dict[str | None, int]) -> dict[str, Any]:

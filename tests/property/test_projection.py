@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from portal_hooks.instants import now_instant
-from projections import rebuild
-from projections.database import Database
-from projections.log import Delivery
-from projections.projector import project, refold
-from projections.sessions import COLUMNS
-from projections.tables import funnel_daily, onboard_sessions, ticket_events, tickets, webhook_events
-from projections.tickets import READY_NOTE
-from projections.verify import verify
+from projections.database.database import Database
+from projections.database.tables import funnel_daily, onboard_sessions, ticket_events, tickets, webhook_events
+from projections.envelope import Delivery
+from projections.onboarding.projector import project, refold
+from projections.onboarding.rows import COLUMNS
+from projections.onboarding.tickets import READY_NOTE
+from projections.rebuild import rebuild
+from projections.rebuild.verify import verify
 from tests.deliveries import session_rows, wipe
 from tests.property import oracle
 from tests.property.histories import by_session, expected_rows, histories, near_start, to_delivery

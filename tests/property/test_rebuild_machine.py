@@ -19,13 +19,22 @@ from hypothesis.stateful import (
 from sqlalchemy import Select, delete, select
 
 from portal_hooks.instants import DAY
-from projections import onboarding, quarantine, rebuild, replay
-from projections.database import Database
-from projections.onboarding import Effect, Event, Session
-from projections.projector import project, refold
-from projections.rebuild import Progress, RebuildFailed
-from projections.tables import funnel_daily, onboard_sessions, projection_state, quarantined_events, tickets
-from projections.verify import verify
+from projections.database.database import Database
+from projections.database.tables import (
+    funnel_daily,
+    onboard_sessions,
+    projection_state,
+    quarantined_events,
+    tickets,
+)
+from projections.onboarding import fold, quarantine
+from projections.onboarding.events import Event
+from projections.onboarding.fold import Effect, Session
+from projections.onboarding.projector import project, refold
+from projections.rebuild import rebuild, repair, scan
+from projections.rebuild.rebuild import Progress
+from projections.rebuild.repair import RebuildFailed
+from projections.rebuild.verify import verify
 from tests.deliveries import START, session_rows, wipe
 from tests.integration.test_rebuild_resumed import Killed, killed_at
 from tests.property import oracle
@@ -201,7 +210,7 @@ def _rebuild(database: Database, progress: Progress, keep_going: bool) -> int | 
 
 def _rebuild_session(database: Database, session_id: str) -> bool | str:
     try:
-        return rebuild.rebuild_session(database, session_id)
+        return repair.rebuild_session(database, session_id)
     except RebuildFailed:
         return "failed"
 
@@ -210,7 +219,7 @@ def _rebuild_killed(database: Database, step: int, keep_going: bool) -> None:
     """Killed after its cutover, it leaves tickets out of step; the next run of --if-stale settles them."""
     with suppress(Killed):
         _rebuild(database, killed_at(step), keep_going)
-    rebuild.settle_tickets(database)
+    repair.settle_tickets(database)
 
 
 def _rebuild_meanwhile(database: Database, batch: History, step: int) -> list[tuple[str, int]] | None:
@@ -269,14 +278,14 @@ def test_both_databases_hold_what_the_oracle_says(
     databases: tuple[Database, Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quarantine.logger, "disabled", True)
-    fold = FragileFold(onboarding.apply)
-    monkeypatch.setattr(onboarding, "apply", fold)
-    monkeypatch.setattr(replay, "RANGE_EVENTS", 3)
+    fragile = FragileFold(fold.apply)
+    monkeypatch.setattr(fold, "apply", fragile)
+    monkeypatch.setattr(scan, "RANGE_EVENTS", 3)
     monkeypatch.setattr(rebuild, "CUTOVER_SESSIONS", 1)
 
     class Machine(RebuildMachine):
         def __init__(self) -> None:
-            super().__init__(databases, fold)
+            super().__init__(databases, fragile)
 
     run_state_machine_as_test(
         Machine,

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from ops_service.auth import audit
+from ops_service.audit import log
 from ops_service.auth.cookies import NAME
 from portal_hooks.instants import DAY, format_instant
-from projections.tables import audit_log
+from projections.database.tables import audit_log
 from tests.people import PASSWORD, add_user, browser, browser_of, sign_in
 from tests.running_ops import RunningOps, event, running_ops
 from tests.security.conftest import Clock
@@ -150,7 +150,7 @@ def test_the_lines_are_of_the_clock_that_prunes_them(ops: RunningOps, clock: Clo
 
 
 def test_the_log_is_pruned_bit_by_bit(ops: RunningOps, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit, "PRUNED_AT_ONCE", 2)
+    monkeypatch.setattr(log, "PRUNED_AT_ONCE", 2)
     add_user(ops, "ana", "viewer")
     with browser(ops) as client:
         for _ in range(4):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from ops_service.auth.principals import ROLES, SCOPES
+from ops_service.principals import ROLES, SCOPES
 from tests.people import add_user, browser, browser_of
 from tests.running_ops import RunningOps
 

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from ops_service.auth.cookies import NAME, SECURE_NAME
 from ops_service.auth.guard import AUTOMATIC
 from portal_hooks.instants import HOUR, MINUTE
-from projections.tables import metadata, user_sessions, users
+from projections.database.tables import metadata, user_sessions, users
 from tests.people import PASSWORD, add_user, browser, browser_of, sign_in
 from tests.running_ops import RunningOps, event, running_ops
 from tests.security.conftest import Clock

@@ -8,10 +8,10 @@ from argon2 import PasswordHasher
 from sqlalchemy import select
 
 from ops_service.auth import passwords, users
-from ops_service.auth.principals import SERVER
 from ops_service.auth.throttle import BY_ACCOUNT, BY_ADDRESS
+from ops_service.principals import SERVER
 from portal_hooks.instants import SECOND
-from projections.tables import sign_in_limits
+from projections.database.tables import sign_in_limits
 from tests.people import PASSWORD, add_user, browser, browser_of, sign_in
 from tests.running_ops import PLAIN_HTTP, RunningOps, running_ops
 from tests.security.conftest import Clock

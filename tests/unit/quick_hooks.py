@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from portal_hooks import OnboardHooks
-from portal_hooks.endpoint import Pace
+from portal_hooks.delivery.breaker import Pace
 from portal_hooks.settings import HookSettings
 from portal_hooks.signing import parse_secret
 from tests.servers.webhook_receiver import SECRET

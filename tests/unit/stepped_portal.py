@@ -4,13 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from portal_hooks.dead_letters import DeadLetters
-from portal_hooks.delivery import Delivery
-from portal_hooks.endpoint import EndpointState, Pace
+from portal_hooks.delivery.breaker import EndpointState, Pace
+from portal_hooks.delivery.client import Transport
+from portal_hooks.delivery.sender import Delivery
 from portal_hooks.event_encoding import encode_event
 from portal_hooks.signing import parse_secret
-from portal_hooks.spool import Spool
-from portal_hooks.transport import Transport
+from portal_hooks.spool.dead_letters import DeadLetters
+from portal_hooks.spool.writer import Spool
 from tests.servers.webhook_receiver import SECRET, Answer, Event
 
 START: Final = 1_780_920_000.0

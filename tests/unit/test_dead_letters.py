@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from portal_hooks.endpoint import TRIPS_AFTER
-from portal_hooks.lanes import Lane, Progress
+from portal_hooks.delivery.breaker import TRIPS_AFTER
+from portal_hooks.spool.reader import Lane, Progress
 from tests.servers.webhook_receiver import Answer, Receiver
 from tests.unit.stepped_portal import HOUR, SteppedPortal, ids_of, stumble
 

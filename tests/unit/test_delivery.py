@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from portal_hooks.endpoint import TRIPS_AFTER, Condition
-from portal_hooks.sender import sender_lock
+from portal_hooks.delivery.breaker import TRIPS_AFTER, Condition
+from portal_hooks.delivery.threads import sender_lock
 from tests.servers.process import free_port
 from tests.servers.webhook_receiver import Answer, Receiver
 from tests.unit.stepped_portal import HOUR, SteppedPortal, ids_of
@@ -109,7 +109,7 @@ def test_a_redirect_is_not_followed_but_told(
 def test_an_answer_without_end_is_cut_off(
     stepped: SteppedPortal, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("portal_hooks.transport.MAX_ANSWER_BYTES", 10_000)
+    monkeypatch.setattr("portal_hooks.delivery.client.MAX_ANSWER_BYTES", 10_000)
     receiver.answers.append(Answer(200, body=b"x" * 20_000))
     stepped.emit("s1")
     stepped.drain()

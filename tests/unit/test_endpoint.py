@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from portal_hooks.endpoint import Condition, EndpointState, Pace, ask_to_retry
+from portal_hooks.delivery.breaker import Condition, EndpointState, Pace, ask_to_retry
 from tests.servers.webhook_receiver import SECRET, Answer, Event, Receiver
 from tests.unit.stepped_portal import HOUR, START, SteppedPortal, ids_of
 

@@ -8,8 +8,20 @@ from typing import Any
 import pytest
 
 from portal_hooks import contract
-from projections import canonical_json, fingerprint, funnel_daily, log, onboarding, sessions, tickets
-from projections.tables import onboard_sessions
+from projections import canonical_json
+from projections.database.tables import onboard_sessions
+from projections.envelope import effective_at
+from projections.onboarding import (
+    events,
+    fingerprint,
+    fold,
+    funnel_daily,
+    history,
+    process,
+    rows,
+    sessions,
+    tickets,
+)
 
 Rewritten = Callable[[str], str]
 
@@ -86,23 +98,19 @@ def test_how_rows_are_loaded_and_stored_does_not_count() -> None:
 @pytest.mark.parametrize(
     ("definition", "old", "new"),
     [
-        (onboarding, "session.failure_count += 1", "session.failure_count += 2"),
-        (onboarding, "CLOCK_TOLERANCE = 5 *", "CLOCK_TOLERANCE = 6 *"),
-        (onboarding, '"warn": "failed"', '"warn": "skipped"'),
-        (onboarding, " is not False", " != False"),
-        (onboarding, "session.failed_at = None", "session.failed_at = 0"),
-        (onboarding, "    if first_time:\n", "    if not first_time:\n"),
-        (onboarding, "sorted(events)", "list(events)"),
-        (onboarding, "FAILED, COMPLETED), start=1", "COMPLETED, FAILED), start=1"),
+        (fold, "session.failure_count += 1", "session.failure_count += 2"),
+        (effective_at, "return received_at if", "return occurred_at if"),
+        (process, '"warn": "failed"', '"warn": "skipped"'),
+        (fold, " is not False", " != False"),
+        (fold, "session.failed_at = None", "session.failed_at = 0"),
+        (fold, "    if first_time:\n", "    if not first_time:\n"),
+        (fold, "sorted(events)", "list(events)"),
+        (process, "FAILED, COMPLETED), start=1", "COMPLETED, FAILED), start=1"),
         (canonical_json, 'order="sorted"', 'order="deterministic"'),
-        (log.to_event, "RANK.get(envelope.event_type, 0)", "0"),
-        (log.foldable, "case(RANK, value=LOG.event_type, else_=0)", "null()"),
-        (
-            sessions.to_row,
-            "session.first_event_at,\n        session.last_event_at",
-            "session.last_event_at, 0",
-        ),
-        (sessions.from_row, "        infra_status,\n", "        None,\n"),
+        (events, "RANK.get(envelope.event_type, 0)", "0"),
+        (history.foldable, "case(RANK, value=LOG.event_type, else_=0)", "null()"),
+        (rows, "session.failure_code,\n", "None,\n"),
+        (rows, "        infra_status,\n", "        None,\n"),
         (tickets.need, "exists and completed", "completed"),
         (funnel_daily.standing, "stage == FAILED_STAGE", "session.failure_count > 0"),
         (funnel_daily.Standing, "int(self.failed)", "0"),
@@ -122,6 +130,12 @@ def test_each_change_of_the_logic_counts(
 def test_the_columns_count(monkeypatch: pytest.MonkeyPatch) -> None:
     as_it_is = fingerprint.fingerprint()  # first of all, for it is remembered
     monkeypatch.setattr(onboard_sessions.c.domain, "name", "host")
+    assert fingerprint.fingerprint.__wrapped__() != as_it_is
+
+
+def test_the_tolerance_for_clocks_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    as_it_is = fingerprint.fingerprint()  # first of all, for it is remembered
+    monkeypatch.setattr(fingerprint, "CLOCK_TOLERANCE", 1)
     assert fingerprint.fingerprint.__wrapped__() != as_it_is
 
 

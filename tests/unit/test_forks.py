@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from portal_hooks import OnboardHooks
-from portal_hooks.backlog import Backlog
-from portal_hooks.file_lock import FileLock
-from portal_hooks.lanes import Lane
-from portal_hooks.sender import sender_lock
-from portal_hooks.spool import LANES, Spool
+from portal_hooks.delivery.threads import sender_lock
+from portal_hooks.spool.backlog import Backlog
+from portal_hooks.spool.file_lock import FileLock
+from portal_hooks.spool.reader import Lane
+from portal_hooks.spool.writer import LANES, Spool
 from tests.servers.webhook_receiver import Receiver
 
 # Python 3.12 warns of any fork beside threads; a portal's server forks all the same.
@@ -44,8 +44,8 @@ def in_between(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
             time.sleep(HESITATION)
         close(file)
 
-    monkeypatch.setattr("portal_hooks.file_lock.fcntl.flock", lock_and_hesitate)
-    monkeypatch.setattr("portal_hooks.file_lock.os.close", hesitate_and_close)
+    monkeypatch.setattr("portal_hooks.spool.file_lock.fcntl.flock", lock_and_hesitate)
+    monkeypatch.setattr("portal_hooks.spool.file_lock.os.close", hesitate_and_close)
     yield reached
     monkeypatch.undo()
 
@@ -139,7 +139,7 @@ def test_while_a_lane_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         backlog.close()
         spool.after_fork()
 
-    monkeypatch.setattr("portal_hooks.lanes.os.open", open_and_hesitate)
+    monkeypatch.setattr("portal_hooks.spool.reader.os.open", open_and_hesitate)
     with _forked_while(lambda: backlog.next_batch(time.time(), 1), reached, let_go):
         monkeypatch.undo()
         spool.close()

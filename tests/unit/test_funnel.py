@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_service.onboard import funnel
-from ops_service.onboard.funnel import Funnel, FunnelRow, Step, count
+from ops_service.funnel import counting
+from ops_service.funnel.counting import Funnel, FunnelRow, Step, count
 from portal_hooks.contract import STAGES
 
 SECOND = 1_000_000
@@ -107,5 +107,5 @@ def test_the_invariant_holds_for_every_mixture() -> None:
 
 
 def test_failures_come_most_frequent_first_then_by_code() -> None:
-    counted = funnel.failures({"b": 1, None: 2, "a": 1, "c": 5})
+    counted = counting.failures({"b": 1, None: 2, "a": 1, "c": 5})
     assert [(each["code"], each["count"]) for each in counted] == [("c", 5), (None, 2), ("a", 1), ("b", 1)]

@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from ops_service.networks import caller_address, is_within
+from ops_service.http.networks import caller_address, is_within
 from ops_service.settings import PRIVATE_NETWORKS
 
 PROXIES = [ip_network("10.0.0.0/24"), ip_network("2001:db8::/64")]

@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 
 from portal_hooks.instants import MINUTE
-from projections import tickets
-from projections.onboarding import RANK, Event, Session, apply, effective_at, fold, sort_key
+from projections.envelope import effective_at
+from projections.onboarding import tickets
+from projections.onboarding.events import Event, sort_key
+from projections.onboarding.fold import Session, apply, fold
+from projections.onboarding.process import RANK
 from tests.deliveries import START, delivery, logged
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from portal_hooks.once import (
+from portal_hooks.first_visits import (
     REDIS_KEY_PREFIX,
     REDIS_TIMEOUT_SECONDS,
     WINDOW_SECONDS,
@@ -172,7 +172,7 @@ def test_redis_that_never_answers_costs_little_and_once(tmp_path: Path, silent_p
 def test_redis_is_used_again_after_the_pause(
     redis_url: str, tmp_path: Path, session: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("portal_hooks.once.REDIS_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("portal_hooks.first_visits.REDIS_PAUSE_SECONDS", 0.0)
     visits = RedisFirstVisits(f"redis://127.0.0.1:{free_port()}/0", FileFirstVisits(tmp_path / "one"))
     assert visits.is_first(session)
     visits._client = redis.Redis.from_url(redis_url)

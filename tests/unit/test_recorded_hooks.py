@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -64,16 +63,6 @@ def test_the_recorder_has_every_method_of_the_real_hooks() -> None:
                 inspect.signature(method).parameters
             ), name
             assert hasattr(OnboardMoments, name), f"{name} is missing from what portals annotate with"
-
-
-def test_a_portal_with_an_outbox_is_recorded_without_its_database() -> None:
-    hooks: OnboardMoments = RecordedHooks()
-    opened: list[sqlite3.Connection] = []
-    hooks.relay_from(lambda: opened.append(sqlite3.connect(":memory:")))
-    event_id = hooks.emit_in(None, "account.created", "s1")
-    assert isinstance(hooks, RecordedHooks)
-    assert [event["event_id"] for event in hooks.events] == [event_id]
-    assert opened == []
 
 
 def test_nothing_but_httpx_is_needed_beside_the_standard_library() -> None:

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from ops_service.sparing_log import SparingLog
+from ops_service.http.sparing_log import SparingLog
 
 
 def test_a_message_is_written_once_a_second_and_the_rest_is_counted(caplog: pytest.LogCaptureFixture) -> None:

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal_hooks.backlog import Backlog
-from portal_hooks.dead_letters import DeadLetters
-from portal_hooks.file_lock import FileLock
-from portal_hooks.frames import CHUNK_BYTES, Record, encode_frame, scan_frames
-from portal_hooks.lanes import Lane, Progress
-from portal_hooks.spool import LANES, Spool, SpoolFull, segment_numbers, segment_path, used_bytes
+from portal_hooks.spool.backlog import Backlog
+from portal_hooks.spool.dead_letters import DeadLetters
+from portal_hooks.spool.file_lock import FileLock
+from portal_hooks.spool.frames import CHUNK_BYTES, Record, encode_frame, scan_frames
+from portal_hooks.spool.reader import Lane, Progress
+from portal_hooks.spool.writer import LANES, Spool, SpoolFull, segment_numbers, segment_path, used_bytes
 
 identifiers = st.text("abcXYZ019_-:", min_size=1, max_size=20)
 records = st.builds(Record, st.integers(0, 2**60), identifiers, identifiers, st.binary(max_size=200))

@@ -13,11 +13,11 @@ from sqlalchemy import Connection, select
 from ops_service.ingress import writer as writer_module
 from ops_service.ingress.writer import Overloaded, Writer
 from portal_hooks.instants import now_instant
-from projections.database import Database, DatabaseUnavailable
-from projections.envelope import parse_envelope
-from projections.log import Delivery, Receipt
-from projections.projector import project
-from projections.tables import webhook_events
+from projections.database.database import Database, DatabaseUnavailable
+from projections.database.tables import webhook_events
+from projections.envelope import Delivery, parse_envelope
+from projections.log import Receipt
+from projections.onboarding.projector import project
 from tests.running_ops import event
 
 

@@ -1,0 +1,1 @@
+"""The `ops-service` command line."""

@@ -1,1 +1,0 @@
-"""Tickets: what operators work on."""

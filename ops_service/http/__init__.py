@@ -1,0 +1,1 @@
+"""What every route shares: the server, its bounds, problems, parameters, cursors."""

@@ -1,1 +1,0 @@
-"""The funnel, the sessions and their timelines."""

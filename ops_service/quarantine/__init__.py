@@ -1,0 +1,1 @@
+"""Quarantined events: the list and the retry."""

@@ -1,0 +1,1 @@
+"""Rejected deliveries: authenticated, refused, kept."""

@@ -1,0 +1,1 @@
+"""The sessions: lists, rows, timelines, explanations; now and as of a past instant."""

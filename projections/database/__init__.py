@@ -1,0 +1,1 @@
+"""The database: engines, tables, migrations, and the one place that begins and commits."""

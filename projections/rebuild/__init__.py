@@ -1,0 +1,1 @@
+"""The rebuild: replay the log beside the live tables, cut over, repair, verify."""
