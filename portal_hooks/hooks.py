@@ -8,9 +8,9 @@ import weakref
 from collections.abc import Mapping
 
 from portal_hooks.delivery.breaker import Pace
-from portal_hooks.delivery.client import TIMEOUT_SECONDS, Transport
-from portal_hooks.delivery.sender import AGE_LIMIT_SECONDS, Delivery
-from portal_hooks.delivery.threads import Sender
+from portal_hooks.delivery.client import TIMEOUT_SECONDS, Client
+from portal_hooks.delivery.sender import AGE_LIMIT_SECONDS, Sender
+from portal_hooks.delivery.threads import SenderThreads
 from portal_hooks.event_encoding import EncodedEvent
 from portal_hooks.first_visits import first_visits
 from portal_hooks.moments import HookStats, OnboardMoments
@@ -40,11 +40,11 @@ class OnboardHooks(OnboardMoments):
         super().__init__(first_visits(settings.spool_dir, settings.redis_url))
         self._spool = Spool(settings.spool_dir, limit_bytes=settings.spool_limit_bytes)
 
-        def new_delivery() -> Delivery:
-            transport = Transport(settings.batch_url, settings.key, timeout=timeout)
-            return Delivery(settings.spool_dir, transport, pace=pace, age_limit=age_limit)
+        def new_sender() -> Sender:
+            client = Client(settings.batch_url, settings.key, timeout=timeout)
+            return Sender(settings.spool_dir, client, pace=pace, age_limit=age_limit)
 
-        self._sender = Sender(self._spool, new_delivery)
+        self._sender = SenderThreads(self._spool, new_sender)
         _living.add(self)
         atexit.register(self.close)
 

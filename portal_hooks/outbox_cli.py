@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from portal_hooks.delivery.breaker import Condition, EndpointState, ask_to_retry
-from portal_hooks.delivery.client import Transport
-from portal_hooks.delivery.sender import Delivery
+from portal_hooks.delivery.client import Client
+from portal_hooks.delivery.sender import Sender
 from portal_hooks.delivery.threads import sender_lock
 from portal_hooks.event_encoding import json_text
 from portal_hooks.instants import format_instant
@@ -173,32 +173,32 @@ def _deliver(folder: Path, settings: HookSettings, deadline: float) -> None:
     """Until nothing waits or can be sent in time: by ourselves, or, while a portal holds the lock, by the
     portal, asked to hurry."""
     lock = sender_lock(folder)
-    delivery: Delivery | None = None
+    sender: Sender | None = None
     is_hopeless = False
     try:
         while time.monotonic() < deadline:
-            if delivery is None and lock.acquire():
-                delivery = Delivery(folder, Transport(settings.batch_url, settings.key))
-            if delivery is not None:
-                wait = delivery.step()
+            if sender is None and lock.acquire():
+                sender = Sender(folder, Client(settings.batch_url, settings.key))
+            if sender is not None:
+                wait = sender.step()
                 if wait == 0:
                     continue
                 # A step that has sent something tells of the time before it: the next one's word counts.
-                was_hopeless, is_hopeless = is_hopeless, _is_hopeless(delivery, wait, deadline)
+                was_hopeless, is_hopeless = is_hopeless, _is_hopeless(sender, wait, deadline)
                 if was_hopeless and is_hopeless:
                     break
             if not _facts(folder)["pending"]:
                 break
             time.sleep(_POLL_SECONDS)
     finally:
-        if delivery is not None:
-            delivery.close()
+        if sender is not None:
+            sender.close()
         lock.release()
 
 
-def _is_hopeless(delivery: Delivery, wait: float | None, deadline: float) -> bool:
+def _is_hopeless(sender: Sender, wait: float | None, deadline: float) -> bool:
     """Nothing more will be tried in the time that is left."""
-    return delivery.state.condition is Condition.STOPPED or (wait or 0) > deadline - time.monotonic()
+    return sender.state.condition is Condition.STOPPED or (wait or 0) > deadline - time.monotonic()
 
 
 def _list(folder: Path, _: argparse.Namespace) -> int:

@@ -73,7 +73,7 @@ class EndpointState:
             return cls()
 
 
-class Endpoint:
+class Breaker:
     """Decides when the next attempt may be made. Used by one process at a time, the one that sends."""
 
     def __init__(self, spool_dir: Path, fingerprint: str, pace: Pace) -> None:

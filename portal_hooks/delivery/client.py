@@ -28,7 +28,7 @@ _REFUSED: Final = frozenset({"conflict", "invalid"})
 _logger = logging.getLogger(__name__)
 
 
-class Failure(StrEnum):
+class DeliveryFailure(StrEnum):
     """Why a whole request did not come through."""
 
     UNREACHABLE = "unreachable"
@@ -44,7 +44,7 @@ class Failure(StrEnum):
 class Answer(NamedTuple):
     """What became of one request."""
 
-    failure: Failure | None
+    failure: DeliveryFailure | None
     refusals: Sequence[str | None] = ()
     """Where the request came through, for each event why it was refused, or None where it was taken."""
     reason: str = ""
@@ -53,7 +53,7 @@ class Answer(NamedTuple):
     """Unix seconds, from the answer's `Date`."""
 
 
-class Transport:
+class Client:
     """Posts batches to one address. Not thread-safe."""
 
     def __init__(
@@ -82,7 +82,7 @@ class Transport:
         try:
             response, content = self._exchange(_delivery_id(records), body)
         except Exception as error:  # whatever it was, a dead thread would stop every later event
-            return Answer(Failure.UNREACHABLE, reason=f"{type(error).__name__}: {error}")
+            return Answer(DeliveryFailure.UNREACHABLE, reason=f"{type(error).__name__}: {error}")
         server_time = _http_date(response.headers.get("date", ""))
         answer = _judge(response, content, records)
         retry_after = _retry_after(response.headers.get("retry-after", ""), self._clock())
@@ -123,14 +123,14 @@ def _judge(response: httpx.Response, content: bytes, records: Sequence[Record]) 
         address = str(response.next_request.url).removesuffix(BATCH_SUFFIX)[:200]
         reason = f"HTTP {status}: redirected, set OPS_WEBHOOK_URL to {address} if that is Ops' address"
     if status in (401, 403):
-        return Answer(Failure.UNAUTHORISED, reason=reason)
+        return Answer(DeliveryFailure.UNAUTHORISED, reason=reason)
     if status == 410:
-        return Answer(Failure.GONE, reason=reason)
+        return Answer(DeliveryFailure.GONE, reason=reason)
     if status in (409, 413, 422):
-        return Answer(Failure.REFUSED, reason=reason)
+        return Answer(DeliveryFailure.REFUSED, reason=reason)
     if status in (400, 415) or (status >= 500 and status not in (502, 503, 504)):
-        return Answer(Failure.SUSPECT, reason=reason)
-    return Answer(Failure.UNREACHABLE, reason=reason)
+        return Answer(DeliveryFailure.SUSPECT, reason=reason)
+    return Answer(DeliveryFailure.UNREACHABLE, reason=reason)
 
 
 def _read_results(content: bytes, records: Sequence[Record]) -> Answer:
@@ -142,7 +142,9 @@ def _read_results(content: bytes, records: Sequence[Record]) -> Answer:
         refusals = [_refusal(result, record) for result, record in zip(results, records, strict=True)]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         text = content[:200].decode(errors="replace")
-        return Answer(Failure.UNREACHABLE, reason=f"a success that does not name what was sent: {text}")
+        return Answer(
+            DeliveryFailure.UNREACHABLE, reason=f"a success that does not name what was sent: {text}"
+        )
     return Answer(None, refusals)
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from portal_hooks.contract import MAX_BATCH_ITEMS
-from portal_hooks.delivery.breaker import Endpoint, EndpointState, Pace
-from portal_hooks.delivery.client import Answer, Failure, Transport
+from portal_hooks.delivery.breaker import Breaker, EndpointState, Pace
+from portal_hooks.delivery.client import Answer, Client, DeliveryFailure
 from portal_hooks.log_once import LogOnce
 from portal_hooks.spool.backlog import Backlog, Batch
 
@@ -22,13 +22,13 @@ CLOCK_SKEW_SECONDS: Final = 60.0
 """From here on a clock's error is reported. Ops refuses signatures that are 300 seconds off."""
 
 
-class Delivery:
+class Sender:
     """Empties a spool folder into Ops. Used by one process at a time; not thread-safe."""
 
     def __init__(
         self,
         spool_dir: Path,
-        transport: Transport,
+        client: Client,
         *,
         pace: Pace = Pace(),  # noqa: B008 - an immutable tuple
         age_limit: float = AGE_LIMIT_SECONDS,
@@ -36,12 +36,12 @@ class Delivery:
     ) -> None:
         self.counts: Counter[str] = Counter()
         self.last_error: str | None = None
-        self._transport = transport
+        self._client = client
         self._pace = pace
         self._age_limit = age_limit
         self._clock = clock
         self._backlog = Backlog(spool_dir, pace.longest_retry_after)
-        self._endpoint = Endpoint(spool_dir, transport.fingerprint(), pace)
+        self._breaker = Breaker(spool_dir, client.fingerprint(), pace)
         self._limit = MAX_BATCH_ITEMS
         self._is_parked_turn = False
         self._log = LogOnce(logging.getLogger(__name__))
@@ -49,13 +49,13 @@ class Delivery:
     @property
     def state(self) -> EndpointState:
         """What is known of Ops."""
-        return self._endpoint.state
+        return self._breaker.state
 
     def step(self) -> float | None:
         """One attempt, if one may be made. Seconds until the next step has something to do, None if that
         depends on others. Raises OSError when a disk fails."""
         now = self._clock()
-        wait = self._endpoint.wait(now)
+        wait = self._breaker.wait(now)
         if wait is None or wait > 0:
             return wait
         batch = self._choose(now)
@@ -66,7 +66,7 @@ class Delivery:
         if not batch.records:
             self._backlog.settle(batch, (), now)
             return 0.0
-        answer = self._transport.post(batch.records)
+        answer = self._client.post(batch.records)
         self._note_clock_skew(answer)
         _let_others_run()
         if answer.failure is None:
@@ -80,7 +80,7 @@ class Delivery:
     def close(self) -> None:
         """Let go of the lanes and the connection."""
         self.abandon()
-        self._transport.close()
+        self._client.close()
 
     def abandon(self) -> None:
         """Let go of the lanes only: a forked child may not touch its parent's connection."""
@@ -103,15 +103,15 @@ class Delivery:
             self._log.warn("refused", "Ops refused an event for good, it is kept aside: %s", self.last_error)
 
     def _react(self, batch: Batch, answer: Answer) -> float:
-        if answer.failure is Failure.UNAUTHORISED:
+        if answer.failure is DeliveryFailure.UNAUTHORISED:
             self._pause(answer)
-        elif answer.failure is Failure.GONE:
+        elif answer.failure is DeliveryFailure.GONE:
             self._stop(answer)
-        elif answer.failure is Failure.UNREACHABLE:
+        elif answer.failure is DeliveryFailure.UNREACHABLE:
             self._back_off(answer)
         elif len(batch.entries) > 1:
             return self._send_smaller(batch, answer)
-        elif answer.failure is Failure.REFUSED:
+        elif answer.failure is DeliveryFailure.REFUSED:
             self._settle(batch, answer._replace(refusals=[answer.reason]))
             return 0.0
         else:
@@ -124,7 +124,7 @@ class Delivery:
         """Halve, to find the event that Ops stumbles over, and part it from those only moved aside; while
         all is well otherwise, soon."""
         self._limit = max(1, len(batch.entries) // 2)
-        if answer.failure is Failure.REFUSED:
+        if answer.failure is DeliveryFailure.REFUSED:
             self._note_alive()
             return 0.0
         if self.state.failures or answer.retry_after:
@@ -155,33 +155,33 @@ class Delivery:
         return dead
 
     def _note_alive(self) -> None:
-        if self._endpoint.succeeded(self._clock()):
+        if self._breaker.succeeded(self._clock()):
             for cause in ("unreachable", "paused", "stopped"):
-                self._log.over(cause, "Ops at %s takes events again", self._transport.batch_url)
+                self._log.over(cause, "Ops at %s takes events again", self._client.batch_url)
 
     def _back_off(self, answer: Answer) -> None:
-        self._endpoint.failed(self._clock(), answer.reason, answer.retry_after)
-        url = self._transport.batch_url
+        self._breaker.failed(self._clock(), answer.reason, answer.retry_after)
+        url = self._client.batch_url
         self._log.warn("unreachable", "Ops at %s does not take events: %s", url, answer.reason)
 
     def _pause(self, answer: Answer) -> None:
-        self._endpoint.pause(self._clock(), answer.reason)
+        self._breaker.pause(self._clock(), answer.reason)
         self._log.error(
             "paused",
             "Ops at %s refuses this portal, deliveries pause (events are kept). Check OPS_WEBHOOK_SECRET, "
             "Ops' allowed networks and this host's clock (%s): %s",
-            self._transport.batch_url,
+            self._client.batch_url,
             self._clock_text(),
             answer.reason,
         )
 
     def _stop(self, answer: Answer) -> None:
-        self._endpoint.stop(self._clock(), answer.reason)
+        self._breaker.stop(self._clock(), answer.reason)
         self._log.error(
             "stopped",
             "Ops says that %s is gone, deliveries stop (events are kept). Set OPS_WEBHOOK_URL, or run "
             "'ops-portal-outbox flush' to try again: %s",
-            self._transport.batch_url,
+            self._client.batch_url,
             answer.reason,
         )
 
@@ -189,7 +189,7 @@ class Delivery:
         if answer.server_time is None:
             return
         skew = answer.server_time - self._clock()
-        self._endpoint.note_clock_skew(skew)
+        self._breaker.note_clock_skew(skew)
         if abs(skew) >= CLOCK_SKEW_SECONDS:
             self._log.error("clock", "this host's clock is off: %s", self._clock_text())
         else:

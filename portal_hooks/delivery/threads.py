@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Final
 
 from portal_hooks.delivery.breaker import Condition, EndpointState
-from portal_hooks.delivery.sender import Delivery
+from portal_hooks.delivery.sender import Sender
 from portal_hooks.log_once import LogOnce
 from portal_hooks.spool.backlog import PARKED
 from portal_hooks.spool.file_lock import FileLock
-from portal_hooks.spool.reader import Lane, Progress
+from portal_hooks.spool.reader import Lane, ReadProgress
 from portal_hooks.spool.writer import SYNC_SECONDS, Spool
 
 LOCK: Final = "sender.lock"
@@ -38,14 +38,14 @@ def sender_lock(spool_dir: Path) -> FileLock:
     return FileLock(spool_dir / LOCK)
 
 
-class Sender:
+class SenderThreads:
     """Delivers in the background. Methods may be called from any thread; only `flush` and `close` wait."""
 
     _threads: list[threading.Thread]
 
-    def __init__(self, spool: Spool, new_delivery: Callable[[], Delivery]) -> None:
+    def __init__(self, spool: Spool, new_sender: Callable[[], Sender]) -> None:
         self._spool = spool
-        self._new_delivery = new_delivery
+        self._new_sender = new_sender
         self._log = LogOnce(logging.getLogger(__name__))
         self._reset()
 
@@ -88,19 +88,19 @@ class Sender:
         if own is None:
             return self._left
         folder, appended = own
-        progress = Progress.read(folder)
+        progress = ReadProgress.read(folder)
         parked = parked_count(self._spool.folder) if progress.parked else 0
         return max(0, appended - progress.settled) + parked
 
-    def progress(self) -> Progress:
+    def progress(self) -> ReadProgress:
         """What became of this process's events, whichever process delivered them."""
         own = self._spool.own_lane()
-        return self._final if own is None else Progress.read(own[0])
+        return self._final if own is None else ReadProgress.read(own[0])
 
     def state(self) -> EndpointState:
         """What is known of Ops."""
-        delivery = self._delivery
-        return delivery.state if delivery else EndpointState.read(self._spool.folder)
+        sender = self._current
+        return sender.state if sender else EndpointState.read(self._spool.folder)
 
     def count(self, name: str) -> int:
         """A count of this process, as long as it was the one that delivers."""
@@ -113,8 +113,8 @@ class Sender:
 
     def after_fork(self) -> None:
         """In a forked child: no threads run here, and nothing of the parent's may be held."""
-        if self._delivery is not None:
-            self._delivery.abandon()
+        if self._current is not None:
+            self._current.abandon()
         self._reset()
 
     def _reset(self) -> None:
@@ -123,10 +123,10 @@ class Sender:
         self._wake = threading.Event()
         self._threads = []
         self._lock = sender_lock(self._spool.folder)
-        self._delivery: Delivery | None = None
+        self._current: Sender | None = None
         self._counted: dict[str, int] = {}
         self._last_error: str | None = None
-        self._final = Progress()
+        self._final = ReadProgress()
         self._left = 0
 
     def _wait_until_empty(self, timeout: float, is_hopeless: Callable[[], bool]) -> bool:
@@ -167,17 +167,17 @@ class Sender:
         if not self._lock.acquire():
             self._retire()
             return STANDBY_SECONDS
-        if self._delivery is None:
-            self._delivery = self._new_delivery()
-        wait = self._delivery.step()
-        self._counted = dict(self._delivery.counts)
-        self._last_error = self._delivery.last_error
+        if self._current is None:
+            self._current = self._new_sender()
+        wait = self._current.step()
+        self._counted = dict(self._current.counts)
+        self._last_error = self._current.last_error
         return IDLE_SECONDS if wait is None else min(wait, IDLE_SECONDS)
 
     def _retire(self) -> None:
-        delivery, self._delivery = self._delivery, None
-        if delivery is not None:
-            delivery.close()
+        sender, self._current = self._current, None
+        if sender is not None:
+            sender.close()
         self._lock.release()
 
 

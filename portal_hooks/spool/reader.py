@@ -21,7 +21,7 @@ from portal_hooks.spool.writer import LOCK, PROGRESS, PROGRESS_BYTES, Position, 
 
 
 @dataclass
-class Progress:
+class ReadProgress:
     """How far a lane was settled. Lost, it costs repeated deliveries, which Ops recognises."""
 
     segment: int = 0
@@ -40,7 +40,7 @@ class Progress:
         return self.delivered + self.dead + self.parked
 
     @classmethod
-    def read(cls, folder: Path) -> Progress:
+    def read(cls, folder: Path) -> ReadProgress:
         """What is kept in the lane's folder; the beginning when nothing readable is."""
         for _ in range(3):  # a writer at work in the same instant
             with contextlib.suppress(OSError, ValueError, TypeError):
@@ -66,7 +66,7 @@ class Lane:
     def __init__(self, folder: Path, *, has_writer: bool = True) -> None:
         """`has_writer` is False for a folder that only its reader appends to. Raises OSError."""
         self.folder = folder
-        self.progress = Progress.read(folder)
+        self.progress = ReadProgress.read(folder)
         self.damaged_bytes = 0
         self._lock_file = os.open(folder / LOCK, os.O_RDWR) if has_writer else -1
         self._is_orphan = False

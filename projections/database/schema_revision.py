@@ -13,8 +13,8 @@ _APPLIED: Final = table("alembic_version", column("version_num"))
 
 @cache
 def newest() -> str:
-    """The last revision in migrations/versions, by the files' names: to load Alembic costs a command more than
-    all its other imports."""
+    """The last revision in migrations/versions, by the files' names: to load Alembic costs a command more
+    than all its other imports."""
     return max(file.name.partition("_")[0] for file in MIGRATIONS.glob("versions/[0-9]*_*.py"))
 
 

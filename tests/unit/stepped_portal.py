@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from portal_hooks.delivery.breaker import EndpointState, Pace
-from portal_hooks.delivery.client import Transport
-from portal_hooks.delivery.sender import Delivery
+from portal_hooks.delivery.client import Client
+from portal_hooks.delivery.sender import Sender
 from portal_hooks.event_encoding import encode_event
 from portal_hooks.signing import parse_secret
 from portal_hooks.spool.dead_letters import DeadLetters
@@ -69,9 +69,9 @@ class SteppedPortal:
     def dead(self) -> dict[str, str]:
         return {letter.event_id: letter.reason for letter in DeadLetters(self.folder)}
 
-    def _begin(self) -> Delivery:
-        transport = Transport(f"{self.url}/batch", self.key, clock=self.clock)
-        return Delivery(self.folder, transport, pace=self.pace, age_limit=self.age_limit, clock=self.clock)
+    def _begin(self) -> Sender:
+        client = Client(f"{self.url}/batch", self.key, clock=self.clock)
+        return Sender(self.folder, client, pace=self.pace, age_limit=self.age_limit, clock=self.clock)
 
     def clock(self) -> float:
         return self.now

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from portal_hooks.delivery.breaker import TRIPS_AFTER
-from portal_hooks.spool.reader import Lane, Progress
+from portal_hooks.spool.reader import Lane, ReadProgress
 from tests.servers.webhook_receiver import Answer, Receiver
 from tests.unit.stepped_portal import HOUR, SteppedPortal, ids_of, stumble
 
@@ -160,7 +160,7 @@ def test_a_disk_that_fails_keeps_the_events(stepped: SteppedPortal, receiver: Re
     assert list(stepped.dead()) == ids
 
 
-def _parked(spool: Path) -> dict[str, Progress]:
+def _parked(spool: Path) -> dict[str, ReadProgress]:
     """Of each parked session, how its attempts went."""
     lanes = [Lane(folder, has_writer=False) for folder in spool.glob("parked/*")]
     return {lane.read_all()[0].session_id: lane.progress for lane in lanes}

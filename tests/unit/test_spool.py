@@ -19,7 +19,7 @@ from portal_hooks.spool.backlog import Backlog
 from portal_hooks.spool.dead_letters import DeadLetters
 from portal_hooks.spool.file_lock import FileLock
 from portal_hooks.spool.frames import CHUNK_BYTES, Record, encode_frame, scan_frames
-from portal_hooks.spool.reader import Lane, Progress
+from portal_hooks.spool.reader import Lane, ReadProgress
 from portal_hooks.spool.writer import LANES, Spool, SpoolFull, segment_numbers, segment_path, used_bytes
 
 identifiers = st.text("abcXYZ019_-:", min_size=1, max_size=20)
@@ -182,7 +182,7 @@ def test_a_restart_goes_on_behind_what_was_settled(tmp_path: Path) -> None:
     lane.save()
     lane.close()
     assert _ids(_lane(spool)) == [f"e{number}" for number in range(12, 20)]
-    assert Progress.read(_lane(spool)).settled == 12
+    assert ReadProgress.read(_lane(spool)).settled == 12
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"00000000 {}", b'12345678 {"segment": 1}'])
