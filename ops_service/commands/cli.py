@@ -61,7 +61,7 @@ def migrate() -> None:
     print("The schema is up to date.")
 
 
-@app.command()
+@app.command("check")
 def run_check() -> None:
     """Say what is wrong with the set-up, and how to mend it."""
     findings = check.findings(load())

@@ -144,9 +144,9 @@ def _fill(database: Database, total: int, fold: _Fold, progress: Progress) -> tu
 def _fold_range(connection: Connection, of: SessionRange) -> _Folded:
     found = histories(connection, of)
     folded = [fold_tolerantly(session_id, events) for session_id, events in found]
-    rows = [rows.to_row(session) for session, _ in folded if session.event_count]
+    folded_rows = [rows.to_row(session) for session, _ in folded if session.event_count]
     failures = {session.session_id: failed for session, failed in folded if failed}
-    return _Folded(rows, failures, sum(len(events) for _, events in found), len(found))
+    return _Folded(folded_rows, failures, sum(len(events) for _, events in found), len(found))
 
 
 def _index_and_derive(database: Database) -> None:
