@@ -114,6 +114,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         with _ending_in_any_case():
             await writer.stop()
+            app.state.receiver.close()
             await app.state.feed.close()
             app.state.database.dispose()
 

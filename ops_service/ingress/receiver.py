@@ -4,10 +4,12 @@ The order is that of cost and trust: nothing is read from a stranger, nothing is
 is known to be right, and nothing is answered with 2xx before it is durable.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from math import ceil
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from fastapi import Request
 
@@ -36,7 +38,10 @@ from projections.log import Receipt
 
 CONFLICT = "This source has already sent other content under this event_id; the first is kept."
 
-Read = TypeVar("Read")
+READ_AT_ONCE_BYTES: Final = 128 * 1024
+"""Larger bodies are verified and read on a thread: the worst of them would hold the event loop too long."""
+
+Result = TypeVar("Result")
 
 
 class Admitted(NamedTuple):
@@ -57,6 +62,12 @@ class Receiver:
         self._settings = settings
         self._writer = writer
         self._rate = RateLimit(settings.max_events_per_second)
+        # One thread: several would only share the interpreter, and hold the parsed values of several bodies.
+        self._thread = ThreadPoolExecutor(1, "ops-large-bodies")
+
+    def close(self) -> None:
+        """End the thread. No delivery may be on its way any more."""
+        self._thread.shutdown()
 
     async def take_event(self, request: Request) -> Receipt:
         """Store the one event of the request; the receipt says created or duplicate."""
@@ -95,16 +106,24 @@ class Receiver:
         body = await read_body(request, limit)
         received_at = self._clock()
         try:
-            verified = verify(headers, body, self._settings.webhook_secrets, received_at / SECOND)
+            verified = await self._apart(
+                body, lambda: verify(headers, body, self._settings.webhook_secrets, received_at / SECOND)
+            )
         except SignatureRejected as error:
             # The server sends `Date` with every answer, so a sender sees when its own clock is off.
             metrics.SIGNATURES_REJECTED.labels(error.reason).inc()
             raise Problem(401, str(error)) from None
         return Admitted(carrier, body, verified, received_at)
 
-    async def _read(self, admitted: Admitted, read: Callable[[], Read]) -> Read:
+    async def _apart(self, body: bytes, work: Callable[[], Result]) -> Result:
+        """Do `work` on `body` at once, or on the thread where it is large."""
+        if len(body) <= READ_AT_ONCE_BYTES:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def _read(self, admitted: Admitted, read: Callable[[], Result]) -> Result:
         try:
-            return read()
+            return await self._apart(admitted.body, read)
         except InvalidEvent as error:
             await self._keep(admitted, [Rejection(422, str(error), admitted.body)])
             raise Problem(422, "The event has wrong fields.", errors=error.errors) from None

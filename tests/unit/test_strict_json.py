@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from portal_hooks.strict_json import MalformedJson, read_json
+from portal_hooks.strict_json import MAX_CONTAINERS, MAX_KEYS, MalformedJson, read_json
 from projections.canonical_json import canonical_json
 
 EASY_TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
@@ -104,6 +104,27 @@ def test_nesting_ends_at_32(depth: int, opening: str, closing: str) -> None:
     levels = opening.count("[") + opening.count("{")
     body = opening * depth + "1" + closing * depth
     assert accepts(body.encode()) == (depth * levels <= 32)
+
+
+@pytest.mark.parametrize("unit", ["[],", "{},", '{"a":[]},'])
+def test_a_body_holds_at_most_100_000_containers(unit: str) -> None:
+    count = (MAX_CONTAINERS - 1) // (unit.count("[") + unit.count("{"))
+    beside = '"' + "[{" * 100_000 + '\\\\\\"[",'
+    assert accepts(f"[{beside}{unit * count}0]".encode())
+    with pytest.raises(MalformedJson, match="objects and arrays"):
+        read_json(f"[{unit * (count + 2)}0]".encode())
+
+
+@pytest.mark.parametrize("count", [MAX_KEYS, MAX_KEYS + 1])
+def test_an_object_has_at_most_100_000_keys(count: int) -> None:
+    assert accepts(json.dumps(dict.fromkeys(map(str, range(count)))).encode()) == (count == MAX_KEYS)
+
+
+@given(st.dictionaries(EASY_TEXT, INTEGERS, min_size=65, max_size=80))
+def test_the_canonical_text_of_many_keys_is_that_of_few(value: dict[str, int]) -> None:
+    in_order = sorted(value.items(), key=lambda item: item[0].encode())
+    texts = ",".join(f"{canonical_json(key)}:{number}" for key, number in in_order)
+    assert canonical_json(read_json(json.dumps(value).encode())) == f"{{{texts}}}"
 
 
 def test_brackets_inside_strings_are_no_nesting() -> None:
