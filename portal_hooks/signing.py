@@ -31,6 +31,7 @@ _HEADERS = frozenset((ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER))
 WEBHOOK_ID = re.compile(rb"[!-\-/-~]{1,128}")
 # Seconds without sign or leading zero; twelve digits reach beyond the year 30000.
 TIMESTAMP = re.compile(rb"0|[1-9][0-9]{0,11}")
+_TOKEN = re.compile(rb"v1,[A-Za-z0-9+/]{43}=")
 # Eight of the longest known signatures (v1a, 92 characters) fit several times over.
 _MAX_SIGNATURE_HEADER_BYTES = 4096
 
@@ -56,6 +57,14 @@ class SignatureRejected(Exception):
     def __init__(self, reason: Rejection) -> None:
         super().__init__("The webhook signature is missing, malformed, out of date or does not match.")
         self.reason = reason
+
+
+class Claim(NamedTuple):
+    """What a delivery's headers say of it, well-formed and in time; whether it is true, the body shows."""
+
+    webhook_id: bytes
+    timestamp: bytes
+    tokens: Sequence[bytes]
 
 
 class Verified(NamedTuple):
@@ -117,8 +126,19 @@ def verify(
 ) -> Verified:
     """Check one delivery against every live key.
 
-    `headers` is the raw ASGI list (lower-case names), `keys` pairs a source's name with a key, several per
-    source while it rotates, `now` and `tolerance` are in seconds. Raises SignatureRejected, and nothing else.
+    `keys` pairs a source's name with a key, several per source while it rotates. Raises only
+    SignatureRejected.
+    """
+    return verify_claim(read_claim(headers, now, tolerance), body, keys)
+
+
+def read_claim(
+    headers: Iterable[tuple[bytes, bytes]], now: float, tolerance: int = DEFAULT_TOLERANCE_SECONDS
+) -> Claim:
+    """What the headers say: all that can be judged before the body is there.
+
+    `headers` is the raw ASGI list (lower-case names), `now` and `tolerance` are in seconds. Raises
+    SignatureRejected.
     """
     found = _signature_headers(headers)
     raw_id, raw_timestamp = found[ID_HEADER], found[TIMESTAMP_HEADER]
@@ -131,8 +151,15 @@ def verify(
     # Before the signature, so that the answer to an old delivery does not tell whether it was once genuine.
     if not -tolerance <= now - timestamp <= tolerance:
         raise SignatureRejected(Rejection.STALE_TIMESTAMP)
-    source = _matching_source(keys, b".".join((raw_id, raw_timestamp, body)), tokens)
-    return Verified(source, raw_id.decode("ascii"))
+    if not any(map(_TOKEN.fullmatch, tokens)):
+        raise SignatureRejected(Rejection.NO_MATCHING_SIGNATURE)
+    return Claim(raw_id, raw_timestamp, tokens)
+
+
+def verify_claim(claim: Claim, body: bytes, keys: Sequence[tuple[str, bytes]]) -> Verified:
+    """Check the claim against the body and every live key. Raises SignatureRejected."""
+    content = b".".join((claim.webhook_id, claim.timestamp, body))
+    return Verified(_matching_source(keys, content, claim.tokens), claim.webhook_id.decode("ascii"))
 
 
 def _signature_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

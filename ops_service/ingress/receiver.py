@@ -1,11 +1,12 @@
 """A delivery's way from the socket to the log: network, limits, signature, contract, writer.
 
-The order is that of cost and trust: nothing is read from a stranger, nothing is parsed before its signature
-is known to be right, and nothing is answered with 2xx before it is durable.
+The order is that of cost and trust: nothing is read from a stranger, no body before its signature headers are
+well-formed and in time, nothing is parsed before the signature is known to be right, and nothing is answered
+with 2xx before it is durable.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from math import ceil
@@ -16,7 +17,7 @@ from fastapi import Request
 from ops_service import metrics
 from ops_service.http.networks import caller_of, is_within
 from ops_service.http.problems import CLOSE, Problem, unavailable
-from ops_service.ingress.body import read_body
+from ops_service.ingress.body import Grow, Room, read_body
 from ops_service.ingress.deliveries import (
     Headers,
     InvalidItem,
@@ -32,7 +33,7 @@ from ops_service.rejected.keeping import Rejection
 from ops_service.settings import Settings
 from portal_hooks.contract import MAX_BATCH_BYTES, InvalidEvent
 from portal_hooks.instants import SECOND
-from portal_hooks.signing import SignatureRejected, Verified, verify
+from portal_hooks.signing import SignatureRejected, Verified, read_claim, verify_claim
 from projections.envelope import Delivery, Envelope
 from projections.log import Receipt
 
@@ -62,6 +63,7 @@ class Receiver:
         self._settings = settings
         self._writer = writer
         self._rate = RateLimit(settings.max_events_per_second)
+        self.room = Room()
         # One thread: several would only share the interpreter, and hold the parsed values of several bodies.
         self._thread = ThreadPoolExecutor(1, "ops-large-bodies")
 
@@ -71,7 +73,23 @@ class Receiver:
 
     async def take_event(self, request: Request) -> Receipt:
         """Store the one event of the request; the receipt says created or duplicate."""
-        admitted = await self._admit(request, single_carrier, self._settings.max_event_bytes)
+        with self.room.for_body() as grow:
+            admitted = await self._admit(request, single_carrier, self._settings.max_event_bytes, grow)
+            return await self._take_event(admitted)
+
+    async def take_batch(self, request: Request) -> list[Receipt | InvalidItem]:
+        """Store the good items of the request's batch; the results are in the items' order."""
+        limit = max(MAX_BATCH_BYTES, self._settings.max_event_bytes)
+        with self.room.for_body() as grow:
+            return await self._take_batch(await self._admit(request, batch_carrier, limit, grow))
+
+    def require_allowed(self, request: Request) -> None:
+        """Nothing is read from, or told to, who calls from outside the allowed networks."""
+        address = caller_of(request, self._settings.trusted_proxies)
+        if not is_within(address, self._settings.allowed_networks):
+            raise Problem(403, "This address is outside the allowed networks.", headers=CLOSE)
+
+    async def _take_event(self, admitted: Admitted) -> Receipt:
         envelope = await self._read(
             admitted, lambda: read_single(admitted.body, admitted.carrier, admitted.verified.webhook_id)
         )
@@ -81,10 +99,8 @@ class Receiver:
             raise Problem(409, CONFLICT, event_id=receipt.event_id, position=receipt.position)
         return receipt
 
-    async def take_batch(self, request: Request) -> list[Receipt | InvalidItem]:
-        """Store the good items of the request's batch; the results are in the items' order."""
+    async def _take_batch(self, admitted: Admitted) -> list[Receipt | InvalidItem]:
         limit = self._settings.max_event_bytes
-        admitted = await self._admit(request, batch_carrier, max(MAX_BATCH_BYTES, limit))
         items = await self._read(admitted, lambda: read_batch(admitted.body, admitted.carrier, limit))
         receipts = iter(await self._store(admitted, [item for item in items if isinstance(item, Envelope)]))
         results = [next(receipts) if isinstance(item, Envelope) else item for item in items]
@@ -93,26 +109,19 @@ class Receiver:
             await self._keep(admitted, rejections)
         return results
 
-    def require_allowed(self, request: Request) -> None:
-        """Nothing is read from, or told to, who calls from outside the allowed networks."""
-        address = caller_of(request, self._settings.trusted_proxies)
-        if not is_within(address, self._settings.allowed_networks):
-            raise Problem(403, "This address is outside the allowed networks.", headers=CLOSE)
-
-    async def _admit(self, request: Request, carrier_of: Callable[[Headers], str], limit: int) -> Admitted:
+    async def _admit(
+        self, request: Request, carrier_of: Callable[[Headers], str], limit: int, grow: Grow
+    ) -> Admitted:
         self.require_allowed(request)
         headers = request.scope["headers"]
         carrier = carrier_of(headers)
-        body = await read_body(request, limit)
+        with _forgeries_are_refused(CLOSE):
+            claim = read_claim(headers, self._clock() / SECOND)
+        body = await read_body(request, limit, grow)
         received_at = self._clock()
-        try:
-            verified = await self._apart(
-                body, lambda: verify(headers, body, self._settings.webhook_secrets, received_at / SECOND)
-            )
-        except SignatureRejected as error:
-            # The server sends `Date` with every answer, so a sender sees when its own clock is off.
-            metrics.SIGNATURES_REJECTED.labels(error.reason).inc()
-            raise Problem(401, str(error)) from None
+        with _forgeries_are_refused():
+            keys = self._settings.webhook_secrets
+            verified = await self._apart(body, lambda: verify_claim(claim, body, keys))
         return Admitted(carrier, body, verified, received_at)
 
     async def _apart(self, body: bytes, work: Callable[[], Result]) -> Result:
@@ -151,6 +160,16 @@ class Receiver:
                 )
             )
         metrics.REJECTED.inc(len(rejections))
+
+
+@contextmanager
+def _forgeries_are_refused(headers: Mapping[str, str] | None = None) -> Iterator[None]:
+    try:
+        yield
+    except SignatureRejected as error:
+        # The server sends `Date` with every answer, so a sender sees when its own clock is off.
+        metrics.SIGNATURES_REJECTED.labels(error.reason).inc()
+        raise Problem(401, str(error), headers=headers) from None
 
 
 @contextmanager

@@ -45,7 +45,8 @@ def answer(connection: socket.socket) -> tuple[int, dict[str, object]]:
 
 def head_of(ops: RunningOps, method: str, path: str) -> bytes:
     """The request's first lines, of one who may do it."""
-    lines = {"Host": "ops", "Content-Type": "application/json", **ops.bearer("admin")}
+    signed = headers_for(KEY, "e1", b"", int(time.time()))
+    lines = {"Host": "ops", "Content-Type": "application/json", **ops.bearer("admin"), **signed}
     return "\r\n".join([f"{method} {path} HTTP/1.1", *map(": ".join, lines.items()), ""]).encode()
 
 

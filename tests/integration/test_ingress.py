@@ -1,14 +1,17 @@
 """One signed event at the ingress: every row of the contract's table of answers."""
 
 import json
+import time
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
 from portal_hooks.instants import format_instant, now_instant
+from portal_hooks.signing import headers_for
 from projections.database.tables import rejected_deliveries, webhook_events
-from tests.running_ops import INGRESS, OTHER_KEY, RunningOps, event
+from tests.running_ops import INGRESS, KEY, OTHER_KEY, RunningOps, event
+
 
 
 def stored(ops: RunningOps) -> int:
@@ -146,7 +149,7 @@ def test_a_body_over_the_limit_is_refused_however_it_is_framed(ops: RunningOps) 
     chunked = ops.http.post(
         INGRESS,
         content=(large[start : start + 1000] for start in range(0, len(large), 1000)),
-        headers={"content-type": "application/json"},
+        headers={"content-type": "application/json", **headers_for(KEY, "e1", large, int(time.time()))},
     )
     assert chunked.status_code == 413
     assert stored(ops) == 0

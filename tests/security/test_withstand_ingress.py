@@ -1,15 +1,19 @@
 """What signed and unsigned deliveries may cost the service, and each other."""
 
 import json
+import socket
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
 
 import pytest
 
-from ops_service.ingress import receiver
+from ops_service.ingress import body, receiver
 from ops_service.ingress.deliveries import read_batch
 from ops_service.ingress.receiver import READ_AT_ONCE_BYTES
-from tests.running_ops import RunningOps, event
+from tests.running_ops import INGRESS, RunningOps, event
 
 
 def test_while_a_large_body_is_read_the_service_answers(
@@ -34,3 +38,81 @@ def test_while_a_large_body_is_read_the_service_answers(
         finally:
             go_on.set()
         assert answer.result().status_code == 200
+
+
+def head(changes: dict[str, str | None], length: int, path: str = INGRESS) -> bytes:
+    """A delivery's head with a signature of the right form, but of nothing. None leaves a header out."""
+    usual = {
+        "Host": "ops",
+        "Content-Type": "application/json",
+        "Content-Length": str(length),
+        "webhook-id": "e1",
+        "webhook-timestamp": str(int(time.time())),
+        "webhook-signature": "v1," + "A" * 43 + "=",
+    }
+    lines = "".join(
+        f"{name}: {value}\r\n" for name, value in {**usual, **changes}.items() if value is not None
+    )
+    return f"POST {path} HTTP/1.1\r\n{lines}\r\n".encode()
+
+
+def connected(ops: RunningOps) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", urlsplit(ops.url).port or 0), timeout=20)
+
+
+def answer_on(connection: socket.socket) -> tuple[int, dict[bytes, bytes], bytes]:
+    with connection.makefile("rb") as received:
+        status = int(received.readline().split()[1])
+        lines = iter(received.readline, b"\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)}
+        return status, headers, received.read(int(headers[b"content-length"]))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"webhook-id": None},
+        {"webhook-timestamp": None},
+        {"webhook-signature": None},
+        {"webhook-id": "a.b"},
+        {"webhook-timestamp": "soon"},
+        {"webhook-timestamp": "1000000000"},
+        {"webhook-signature": "v1,short"},
+        {"webhook-signature": "v2," + "A" * 43 + "="},
+        {"webhook-signature": " ".join(["v1," + "A" * 43 + "="] * 9)},
+    ],
+)
+def test_headers_that_cannot_be_right_are_refused_before_a_body_comes(
+    ops: RunningOps, changes: dict[str, str | None]
+) -> None:
+    with connected(ops) as early, connected(ops) as late:
+        early.sendall(head(changes, 4_000_000, f"{INGRESS}/batch"))
+        status, headers, told = answer_on(early)
+        late.sendall(head({}, 2) + b"{}")
+        assert (status, headers[b"connection"]) == (401, b"close")
+        refused = answer_on(late)
+        assert (refused[0], refused[2]) == (status, told)
+
+
+def test_the_bodies_of_all_deliveries_together_are_bounded(
+    ops: RunningOps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body, "ROOM_BYTES", 400_000)
+    monkeypatch.setattr(body, "ROOM_FOR_LARGE_BYTES", 300_000)
+    room = ops.app.state.receiver.room
+    large = [event("onboarding.started", "s", data={"text": "x" * 50_000}) for _ in range(4)]
+    with connected(ops) as held_back:
+        held_back.sendall(head({}, 4_000_000, f"{INGRESS}/batch") + b"x" * 200_000)
+        wait_until(lambda: room.held == 200_000)
+        refused = ops.send_batch(large)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
+        assert ops.send(event("onboarding.started", "s", data={"text": "x" * 50_000})).status_code == 201
+    wait_until(lambda: room.held == 0)
+    assert ops.send_batch(large).status_code == 200
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.01)
