@@ -31,7 +31,7 @@ from ops_service.ingress.writer import Overloaded, Writer
 from ops_service.rejected import keeping
 from ops_service.rejected.keeping import Rejection
 from ops_service.settings import Settings
-from portal_hooks.contract import MAX_BATCH_BYTES, InvalidEvent
+from portal_hooks.contract import MAX_BATCH_BYTES, MAX_EVENT_BYTES, InvalidEvent
 from portal_hooks.instants import SECOND
 from portal_hooks.signing import SignatureRejected, Verified, read_claim, verify_claim
 from projections.envelope import Delivery, Envelope
@@ -102,6 +102,7 @@ class Receiver:
     async def _take_batch(self, admitted: Admitted) -> list[Receipt | InvalidItem]:
         limit = self._settings.max_event_bytes
         items = await self._read(admitted, lambda: read_batch(admitted.body, admitted.carrier, limit))
+        self._count(admitted.verified.source, len(items), _least_events(admitted.body))
         receipts = iter(await self._store(admitted, [item for item in items if isinstance(item, Envelope)]))
         results = [next(receipts) if isinstance(item, Envelope) else item for item in items]
         rejections = [found for pair in zip(items, results, strict=True) if (found := _rejection(*pair))]
@@ -122,6 +123,8 @@ class Receiver:
         with _forgeries_are_refused():
             keys = self._settings.webhook_secrets
             verified = await self._apart(body, lambda: verify_claim(claim, body, keys))
+        # Before it is read: reading costs as much where nothing in it is an event.
+        self._count(verified.source, _least_events(body))
         return Admitted(carrier, body, verified, received_at)
 
     async def _apart(self, body: bytes, work: Callable[[], Result]) -> Result:
@@ -137,15 +140,17 @@ class Receiver:
             await self._keep(admitted, [Rejection(422, str(error), admitted.body)])
             raise Problem(422, "The event has wrong fields.", errors=error.errors) from None
 
-    async def _store(self, admitted: Admitted, envelopes: Sequence[Envelope]) -> list[Receipt]:
-        if not envelopes:
-            return []
-        source = admitted.verified.source
-        wait = self._rate.take(source, len(envelopes))
+    def _count(self, source: str, events: int, counted: int = 0) -> None:
+        wait = self._rate.take(source, events, counted)
         if wait:
             retry_after = {"Retry-After": str(ceil(wait))}
             raise Problem(429, "This source sends faster than it may.", headers=retry_after)
-        deliveries = [Delivery(source, admitted.received_at, envelope) for envelope in envelopes]
+
+    async def _store(self, admitted: Admitted, envelopes: Sequence[Envelope]) -> list[Receipt]:
+        if not envelopes:
+            return []
+        source, received_at = admitted.verified.source, admitted.received_at
+        deliveries = [Delivery(source, received_at, envelope) for envelope in envelopes]
         with _waiting_is_bounded():
             return await self._writer.submit(deliveries)
 
@@ -160,6 +165,11 @@ class Receiver:
                 )
             )
         metrics.REJECTED.inc(len(rejections))
+
+
+def _least_events(body: bytes) -> int:
+    """What a delivery counts as, whatever is in it."""
+    return max(1, len(body) // MAX_EVENT_BYTES)
 
 
 @contextmanager

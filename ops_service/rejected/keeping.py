@@ -10,7 +10,10 @@ from projections.database.tables import rejected_deliveries
 
 KEPT_BODY_BYTES: Final = 4_096
 KEPT_ROWS: Final = 10_000
-"""The oldest beyond this many are dropped: a broken portal must not fill the disk."""
+"""Of each source; its oldest beyond are dropped. A broken portal must neither fill the disk nor push out what
+is kept of another."""
+
+ROW: Final = rejected_deliveries.c
 
 
 class Rejection(NamedTuple):
@@ -26,9 +29,12 @@ def record(
     connection: Connection, verified: Verified, received_at: int, rejections: Sequence[Rejection]
 ) -> None:
     """Keep the refused delivery, a row for each of its rejections, inside the caller's write transaction."""
+    of_source = ROW.source == verified.source
+    newest = connection.execute(select(func.max(ROW.ordinal)).where(of_source)).scalar() or 0
     rows = [
         {
             "source": verified.source,
+            "ordinal": ordinal,
             "webhook_id": verified.webhook_id,
             "received_at": received_at,
             "status": rejection.status,
@@ -36,8 +42,8 @@ def record(
             "body": rejection.body[:KEPT_BODY_BYTES],
             "body_bytes": len(rejection.body),
         }
-        for rejection in rejections
+        for ordinal, rejection in enumerate(rejections, newest + 1)
     ]
     connection.execute(insert(rejected_deliveries), rows)
-    newest = select(func.max(rejected_deliveries.c.id)).scalar_subquery()
-    connection.execute(delete(rejected_deliveries).where(rejected_deliveries.c.id <= newest - KEPT_ROWS))
+    outdated = ROW.ordinal <= newest + len(rows) - KEPT_ROWS
+    connection.execute(delete(rejected_deliveries).where(of_source, outdated))

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 
 from portal_hooks.contract import STAGES
@@ -148,8 +149,11 @@ rejected_deliveries: Final = Table(
     Column("detail", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("body_bytes", Integer, nullable=False),
+    Column("ordinal", BigInteger, nullable=False, server_default=text("0")),
+    Index(None, "source", "ordinal"),
 )
-"""Correctly signed deliveries that were refused; `body` is cut, `body_bytes` is its full size."""
+"""Correctly signed deliveries that were refused; `body` is cut, `body_bytes` is its full size. `ordinal`
+numbers those of one source, so that its oldest are found without counting rows."""
 
 tickets: Final = Table(
     "tickets",

@@ -11,9 +11,12 @@ import pytest
 from sqlalchemy import Connection, Engine
 from sqlalchemy.event import listen, remove
 
+from ops_service.rejected import keeping
+from ops_service.rejected.keeping import Rejection
 from ops_service.sessions import reading as sessions
 from ops_service.sessions.reading import Place
 from ops_service.tickets import reading as tickets
+from portal_hooks.signing import Verified
 from projections.database.database import Database
 from projections.log import sessions_touched
 
@@ -64,14 +67,27 @@ def test_tickets_are_counted_without_a_look_at_their_sessions(database: Database
     )
 
 
+def test_old_refusals_are_found_by_index(database: Database) -> None:
+    with database.write() as connection:
+        with statements() as asked:
+            keeping.record(connection, Verified("portal", "delivery"), 5, [Rejection(422, "", b"")])
+        newest, _insert, outdated = (plan_by(connection, *each) for each in asked)
+    index = "rejected_deliveries USING {}INDEX ix_rejected_deliveries_source_ordinal (source=?{})"
+    assert newest == "SEARCH " + index.format("COVERING ", "")
+    assert outdated == "SEARCH " + index.format("", " AND ordinal<?")
+
+
 def plan_of(database: Database, ask: Callable[[Connection], Any]) -> str:
     """How SQLite goes about the first statement of what is asked."""
     with database.read() as connection:
         with statements() as asked:
             ask(connection)
-        statement, parameters = asked[0]
-        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-        return "\n".join(row.detail for row in plan)
+        return plan_by(connection, *asked[0])
+
+
+def plan_by(connection: Connection, statement: str, parameters: Any) -> str:
+    plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+    return "\n".join(row.detail for row in plan)
 
 
 @contextmanager

@@ -9,8 +9,10 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, inspect, text
 
+from ops_service.rejected.keeping import Rejection, record
+from portal_hooks.signing import Verified
 from projections.database.database import Database
 from projections.database.migrate import upgrade
 from projections.database.schema_revision import is_current
@@ -113,6 +115,21 @@ def test_a_second_upgrade_changes_nothing(empty_database_url: str) -> None:
         upgrade(database)
         assert schema_of(database) == before
         assert session_row(database)["event_count"] == 1
+
+
+def test_refusals_kept_before_0004_are_numbered(database: Database) -> None:
+    migrate(database, up="0003")
+    kept = {"source": "portal", "webhook_id": "d", "received_at": 1, "status": 422, "detail": "", "body": b""}
+    with database.write() as connection:
+        names = ", ".join(kept)
+        values = ", ".join(f":{name}" for name in kept)
+        statement = text(f"INSERT INTO rejected_deliveries ({names}, body_bytes) VALUES ({values}, 0)")
+        connection.execute(statement, [kept] * 3)
+    migrate(database, up="head")
+    with database.write() as connection:
+        record(connection, Verified("portal", "d"), 2, [Rejection(422, "", b"")])
+        rows = connection.execute(text("SELECT ordinal FROM rejected_deliveries ORDER BY id"))
+        assert rows.scalars().all() == [1, 2, 3, 4]
 
 
 def test_an_empty_database_is_not_current(database: Database) -> None:

@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from ops_service.ingress import body, receiver
+from ops_service.ingress import body, receiver, rejected
 from ops_service.ingress.deliveries import read_batch
 from ops_service.ingress.receiver import READ_AT_ONCE_BYTES
-from tests.running_ops import INGRESS, RunningOps, event
+from portal_hooks.contract import MAX_EVENT_BYTES
+from tests.running_ops import INGRESS, OTHER_KEY, RunningOps, event, running_ops
 
 
 def test_while_a_large_body_is_read_the_service_answers(
@@ -109,6 +110,34 @@ def test_the_bodies_of_all_deliveries_together_are_bounded(
         assert ops.send(event("onboarding.started", "s", data={"text": "x" * 50_000})).status_code == 201
     wait_until(lambda: room.held == 0)
     assert ops.send_batch(large).status_code == 200
+
+
+def test_refused_items_count_for_the_rate_limit(sqlite_url: str) -> None:
+    with running_ops(sqlite_url, max_events_per_second=20) as ops:
+        assert ops.send_batch([7] * 500).status_code == 207
+        refused = ops.send_batch([7])
+        assert refused.status_code == 429
+        assert 20 <= int(refused.headers["retry-after"]) <= 25
+        assert ops.send(event("!", "s")).status_code == 429
+        assert ops.send_batch([7], key=OTHER_KEY).status_code == 207
+
+
+def test_what_cannot_be_read_counts_by_its_size(sqlite_url: str) -> None:
+    with running_ops(sqlite_url, max_events_per_second=1) as ops:
+        unreadable = b"[" * (64 * MAX_EVENT_BYTES)
+        assert ops.send_bytes(unreadable, "d", path=f"{INGRESS}/batch").status_code == 400
+        refused = ops.send_bytes(b"[", "d", path=f"{INGRESS}/batch")
+        assert refused.status_code == 429
+        assert 50 <= int(refused.headers["retry-after"]) <= 64
+
+
+def test_each_source_keeps_its_newest_refusals(ops: RunningOps, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rejected, "KEPT_ROWS", 3)
+    assert ops.send_batch(["quiet"], key=OTHER_KEY).status_code == 207
+    for number in range(4):
+        assert ops.send_batch([number, -number]).status_code == 207
+    listed = ops.get("/api/v1/rejected-deliveries")
+    assert [each["body"] for each in listed["rejected"]] == ["-3", "3", "-2", '"quiet"']
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
