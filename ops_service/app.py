@@ -104,7 +104,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     writer = Writer(app.state.database, metrics.observe_group)
     app.state.receiver = Receiver(app.state.settings, writer, lambda: app.state.clock())
-    app.state.feed = Feed(app.state.database, app.state.settings.max_streams)
+    settings = app.state.settings
+    app.state.feed = Feed(app.state.database, settings.max_streams, settings.max_streams_of_one)
     writer.start()
     # What is loaded now stays: the collector need not go through it again and again, stopping all requests.
     gc.collect()

@@ -33,6 +33,8 @@ class Settings(DatabaseSettings):
     stalled_after_minutes: int = Field(60, ge=1, le=366 * 24 * 60)
     max_streams: int = Field(200, ge=1)
     """Live streams open at one time, per process; beyond it 503."""
+    max_streams_of_one: int = Field(50, ge=1)
+    """Of these, what one operator or token may have; beyond it 429."""
     session_idle_minutes: int = Field(12 * 60, ge=1, le=366 * 24 * 60)
     """Signed out after so long without a request."""
     session_hours: int = Field(7 * 24, ge=1, le=366 * 24)

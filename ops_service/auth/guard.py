@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
 from ops_service.auth import cookies, sessions, tokens
+from ops_service.auth.secret_tokens import hash_of
 from ops_service.http.parameters import database_of, now_of
 from ops_service.http.problems import Problem, responses
 from ops_service.http.request_origin import address_of, is_from_our_page
@@ -113,6 +114,11 @@ async def is_still(principal: Principal, request: Request) -> bool:
         return await run_in_threadpool(_authenticate, request, await _bearer(request), False) == principal
     except (Problem, DatabaseUnavailable):
         return False
+
+
+def credential_of(request: Request) -> bytes:
+    """Tells apart the credentials by which requests came; never the credential itself."""
+    return hash_of(request.headers.get("authorization") or cookies.read(request) or "")
 
 
 def _authenticate(request: Request, bearer: HTTPAuthorizationCredentials | None, is_use: bool) -> Principal:

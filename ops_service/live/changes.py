@@ -5,7 +5,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 from fastapi.sse import format_sse_event
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, exists, func, select
 
 from projections.database.tables import (
     audit_log,
@@ -52,6 +52,20 @@ class State(NamedTuple):
     """The last id of audit_log: whatever ends a session, a token or a role writes there."""
 
 
+_ENDS_NO_RIGHT: Final = (
+    "link_created",
+    "note_added",
+    "password_refused",
+    "quarantine_retried",
+    "sign_in_refused",
+    "ticket_changed",
+    "token_created",
+    "user_created",
+    "user_enabled",
+)
+"""Actions of the audit log after which nobody who listened may listen less. Unknown ones are looked into."""
+
+
 def state_of(connection: Connection) -> State:
     """The present state."""
     built: Any = state.noted(connection) or {}
@@ -76,7 +90,7 @@ def since(connection: Connection, before: State) -> tuple[State, list[Message]]:
     changed = [name for name in _SHOWN_BY_HEALTH if _differ(name, before, after)]
     if changed:
         messages.append(_message("service", {"changed": [name.removesuffix("_at") for name in changed]}))
-    if after.audited != before.audited:
+    if after.audited != before.audited and _ends_rights(connection, before.audited):
         messages.append(RECHECK)
     return after, messages
 
@@ -97,6 +111,12 @@ def opening(connection: Connection, after: int | None) -> tuple[int, list[Messag
 def resync(position: int, why: Why) -> Message:
     """Tells the client to load anew what it shows; from `position` on it will be told everything again."""
     return _message("resync", {"position": position, "reason": why}, position)
+
+
+def _ends_rights(connection: Connection, audited: int | None) -> bool:
+    """Whether a line of the audit log after that one may have ended somebody's right."""
+    since = (audit_log.c.id > (audited or 0), audit_log.c.action.not_in(_ENDS_NO_RIGHT))
+    return bool(connection.execute(select(exists().where(*since))).scalar_one())
 
 
 def _log_since(connection: Connection, after: int, newest: int) -> list[Message]:

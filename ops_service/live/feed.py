@@ -14,6 +14,7 @@ from fastapi.concurrency import contextmanager_in_threadpool
 
 from ops_service import metrics
 from ops_service.live import changes
+from ops_service.live.audience import Audience, Listener
 from ops_service.live.changes import Message, State
 from projections.database.commit_signal import Wait, watching
 from projections.database.database import Database, DatabaseUnavailable
@@ -49,8 +50,8 @@ class Opening(NamedTuple):
 class Feed:
     """Everything belongs to one event loop. Does nothing before the first stream and while there is none."""
 
-    def __init__(self, database: Database, most_streams: int) -> None:
-        """`most_streams` bounds the streams at one time."""
+    def __init__(self, database: Database, most_streams: int, most_of_one: int) -> None:
+        """`most_streams` bounds the streams at one time, `most_of_one` those of one principal."""
         self._database = database
         self._most_streams = most_streams
         self._ring: deque[Message] = deque(maxlen=KEPT)
@@ -59,23 +60,26 @@ class Feed:
         self._wanted = asyncio.Event()
         self._published = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self.audience = Audience(most_of_one)
         self.streams = 0
         self.end = 0
         """The number of the message that will be published next."""
         self.stopped = False
 
-    def enter(self) -> None:
-        """A stream begins; it must `leave`. Raises TooManyStreams."""
+    def enter(self, listener: Listener) -> None:
+        """A stream begins; it must `leave`. Raises TooManyStreams or TooManyOfOne."""
         if self.streams >= self._most_streams or self.stopped:
             raise TooManyStreams
+        self.audience.enter(listener)
         self.streams += 1
         metrics.STREAMS.inc()
         self._wanted.set()
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="live-feed")
 
-    def leave(self) -> None:
+    def leave(self, listener: Listener) -> None:
         """A stream has ended."""
+        self.audience.leave(listener)
         self.streams -= 1
         metrics.STREAMS.dec()
         if not self.streams:

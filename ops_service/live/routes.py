@@ -5,10 +5,11 @@ from typing import Annotated
 
 from fastapi import Header, Query, Request
 
-from ops_service.auth.guard import Watcher, guarded_router, is_still
+from ops_service.auth.guard import Watcher, credential_of, guarded_router, is_still
 from ops_service.http.parameters import Position
-from ops_service.http.problems import unavailable
+from ops_service.http.problems import RETRY_AFTER_SECONDS, Problem, responses, unavailable
 from ops_service.http.server import CONNECTION
+from ops_service.live.audience import Listener, TooManyOfOne
 from ops_service.live.feed import Feed, TooManyStreams
 from ops_service.live.stream import Stream, StreamResponse
 
@@ -21,7 +22,7 @@ LastEventId = Annotated[
 ]
 
 
-@router.get("", status_code=200, response_class=StreamResponse)
+@router.get("", status_code=200, response_class=StreamResponse, responses=responses(429))
 async def stream(
     request: Request, watcher: Watcher, after: After = None, last_event_id: LastEventId = None
 ) -> StreamResponse:
@@ -42,16 +43,28 @@ async def stream(
     """
     feed: Feed = request.app.state.feed
     _end_at_shutdown(request, feed)
-    try:
-        feed.enter()
-    except TooManyStreams:
-        raise unavailable("Too many streams are open; try again, or ask at intervals.") from None
+    listener = Listener(watcher, credential_of(request))
+    _enter(feed, listener)
     try:
         opening = await feed.opening(after if last_event_id is None else last_event_id)
     except BaseException:
-        feed.leave()
+        feed.leave(listener)
         raise
-    return StreamResponse(feed, Stream(feed, opening, partial(is_still, watcher, request)).frames())
+    told = Stream(feed, opening, listener, partial(is_still, watcher, request)).frames()
+    return StreamResponse(feed, listener, told)
+
+
+def _enter(feed: Feed, listener: Listener) -> None:
+    try:
+        feed.enter(listener)
+    except TooManyStreams:
+        raise unavailable("Too many streams are open; try again, or ask at intervals.") from None
+    except TooManyOfOne:
+        raise Problem(
+            429,
+            "You have as many streams open as one may have; close some, or ask at intervals.",
+            headers={"Retry-After": RETRY_AFTER_SECONDS},
+        ) from None
 
 
 def _end_at_shutdown(request: Request, feed: Feed) -> None:

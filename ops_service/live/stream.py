@@ -10,6 +10,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from ops_service.live.changes import RECHECK, Message, frames, resync
+from ops_service.live.audience import Listener
 from ops_service.live.feed import Feed, Opening
 
 KEEPALIVE_SECONDS: Final = 15.0
@@ -24,10 +25,13 @@ HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 class Stream:
     """The messages for one client: the log's in order, without gap or repeat."""
 
-    def __init__(self, feed: Feed, opening: Opening, may_listen: Callable[[], Awaitable[bool]]) -> None:
+    def __init__(
+        self, feed: Feed, opening: Opening, listener: Listener, may_listen: Callable[[], Awaitable[bool]]
+    ) -> None:
         """`opening` is the feed's answer to where the client is; `may_listen` looks at its credentials."""
         self._feed = feed
-        self._may_listen = may_listen
+        self._listener = listener
+        self._ask = may_listen
         self._number, self._position, self._opening = opening
 
     async def frames(self) -> AsyncIterator[bytes]:
@@ -47,6 +51,9 @@ class Stream:
                 await self._feed.published(min(KEEPALIVE_SECONDS, left))
             except TimeoutError:
                 yield KEEPALIVE_COMMENT
+
+    async def _may_listen(self) -> bool:
+        return await self._feed.audience.may_listen(self._listener, self._number, self._ask)
 
     def _new(self) -> list[Message]:
         messages = self._feed.past(self._number)
@@ -69,13 +76,14 @@ class StreamResponse(StreamingResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(self, feed: Feed, content: AsyncIterator[bytes]) -> None:
+    def __init__(self, feed: Feed, listener: Listener, content: AsyncIterator[bytes]) -> None:
         super().__init__(content, headers=HEADERS)
         self._feed = feed
+        self._listener = listener
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the stream."""
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._feed.leave()
+            self._feed.leave(self._listener)

@@ -14,6 +14,8 @@ from sqlalchemy import delete
 
 from ops_service.live import changes, feed
 from ops_service.live import stream as live_stream
+from ops_service.live.audience import Listener as Listening
+from ops_service.principals import Principal
 from projections.database.database import Database
 from projections.database.tables import api_tokens
 from projections.rebuild import rebuild, repair
@@ -223,7 +225,8 @@ def test_a_slow_client_holds_nothing_and_is_told_what_it_may_have_missed(
             send_some(ops, 20, f"r{time.time_ns()}")
             time.sleep(0.1)
         wait_until(lambda: listener.positions[-1:] == [240])
-        slow = live_stream.Stream(running, feed.Opening(begun, 120, []), always)
+        somebody = Listening(Principal("somebody", "read"), b"")
+        slow = live_stream.Stream(running, feed.Opening(begun, 120, []), somebody, always)
         assert [message.position for message in slow._new()] == [running.position, None]
         assert slow._new() == []
         assert len(running._ring) == 50
