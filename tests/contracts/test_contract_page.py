@@ -21,7 +21,7 @@ import standardwebhooks.webhooks as published
 from ops_service.http import server
 from ops_service.ingress import writer
 from portal_hooks.contract import EVENT_TYPES, STAGE_OF
-from portal_hooks.signing import parse_secret, verify
+from portal_hooks.signing import headers_for, parse_secret, verify
 from tests.contracts.contract_page import EXAMPLES, FENCES, TEXT, rows
 from tests.contracts.reading_vectors import CONTRACTS
 from tests.running_ops import INGRESS, KEY, RunningOps, event, running_ops
@@ -186,12 +186,15 @@ class Situation:
         self._patch.setattr(server, "BODY_SECONDS", 0.3)
         address = urlsplit(self.service().url)
         with socket.create_connection((address.hostname or "", address.port or 0), timeout=20) as connection:
-            head = f"POST {INGRESS} HTTP/1.1\r\nHost: ops\r\nContent-Type: application/json\r\n"
-            connection.sendall(f"{head}Content-Length: 9\r\n\r\n{{".encode())
+            lines = headers_for(KEY, "e1", b"", int(time.time())) | {"Content-Type": "application/json"}
+            head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+            connection.sendall(
+                f"POST {INGRESS} HTTP/1.1\r\nHost: ops\r\n{head}Content-Length: 9\r\n\r\n{{".encode()
+            )
             received = b"".join(iter(lambda: connection.recv(65536), b""))
         status, _, rest = received.decode().partition("\r\n")
-        lines, _, content = rest.partition("\r\n\r\n")
-        headers = [(name, value) for name, _, value in (line.partition(": ") for line in lines.split("\r\n"))]
+        told, _, content = rest.partition("\r\n\r\n")
+        headers = [(name, value) for name, _, value in (line.partition(": ") for line in told.split("\r\n"))]
         return httpx.Response(int(status.split(" ")[1]), headers=headers, text=content)
 
     def is_404(self) -> httpx.Response:
