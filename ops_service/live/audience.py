@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
 
-from ops_service.auth.principals import Principal
+from ops_service.principals import Principal
 
 Key = TypeVar("Key")
 

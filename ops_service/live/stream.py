@@ -9,8 +9,8 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from ops_service.live.changes import RECHECK, Message, frames, resync
 from ops_service.live.audience import Listener
+from ops_service.live.changes import RECHECK, Message, frames, resync
 from ops_service.live.feed import Feed, Opening
 
 KEEPALIVE_SECONDS: Final = 15.0

@@ -11,9 +11,9 @@ from contextlib import suppress
 
 import pytest
 
+from ops_service.http.problems import Problem
 from ops_service.ingress import cloudevents
 from ops_service.ingress.deliveries import JSON, read_batch, read_single
-from ops_service.problems import Problem
 from portal_hooks.contract import MAX_EVENT_BYTES, InvalidEvent
 from tests.fuzz.hostile_bodies import HOSTILE
 

@@ -13,7 +13,6 @@ from projections.database.tables import rejected_deliveries, webhook_events
 from tests.running_ops import INGRESS, KEY, OTHER_KEY, RunningOps, event
 
 
-
 def stored(ops: RunningOps) -> int:
     with ops.database.read() as connection:
         return connection.execute(select(func.count()).select_from(webhook_events)).scalar_one()

@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from ops_service.ingress import body, receiver, rejected
+from ops_service.ingress import body, receiver
 from ops_service.ingress.deliveries import read_batch
 from ops_service.ingress.receiver import READ_AT_ONCE_BYTES
+from ops_service.rejected import keeping
 from portal_hooks.contract import MAX_EVENT_BYTES
 from tests.running_ops import INGRESS, OTHER_KEY, RunningOps, event, running_ops
 
@@ -132,7 +133,7 @@ def test_what_cannot_be_read_counts_by_its_size(sqlite_url: str) -> None:
 
 
 def test_each_source_keeps_its_newest_refusals(ops: RunningOps, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rejected, "KEPT_ROWS", 3)
+    monkeypatch.setattr(keeping, "KEPT_ROWS", 3)
     assert ops.send_batch(["quiet"], key=OTHER_KEY).status_code == 207
     for number in range(4):
         assert ops.send_batch([number, -number]).status_code == 207

@@ -8,12 +8,13 @@ import pytest
 from fastapi import Request
 from sqlalchemy import select
 
-from ops_service.auth import audit, tokens
+from ops_service.audit import log as audit
+from ops_service.auth import tokens
 from ops_service.auth.guard import is_still
-from ops_service.auth.principals import SERVER, Principal
 from ops_service.live import routes
+from ops_service.principals import SERVER, Principal
 from portal_hooks.instants import now_instant
-from projections.tables import api_tokens
+from projections.database.tables import api_tokens
 from tests.live_listener import PATH, Listener, wait_until
 from tests.running_ops import RunningOps, event, running_ops
 
