@@ -95,7 +95,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(IngressShortcut)
     api = (ingress, rejected, funnel, sessions, trend, events, quarantine, tickets, export, live, health)
     for module in (*api, auth, people):
-        app.include_router(module.router)
+        # Included, every application would build its own copy of each route, at its first request.
+        app.router.routes.extend(module.router.routes)
     _serve_desk(app)
     return app
 
