@@ -3,7 +3,7 @@
 import shutil
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ from playwright.sync_api import (
 from sqlalchemy.engine import make_url
 
 from tests.servers import chromium, postgres, redis
+from tests.servers.emptied_postgres import EmptiedPostgres
 from tests.servers.process import ServerUnavailable
 
 # Two busy cores make single examples slow now and then: time is pytest-timeout's business.
@@ -92,10 +93,17 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     return _sqlite_url(Path(shutil.copyfile(sqlite_template, tmp_path / "ops.db")))
 
 
+@pytest.fixture(scope="session")
+def emptied_postgres(postgres_server: str, postgres_template: str) -> Iterator[EmptiedPostgres]:
+    """Migrated databases to lend."""
+    with closing(EmptiedPostgres(postgres_server, postgres_template)) as databases:
+        yield databases
+
+
 @pytest.fixture
-def postgresql_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
-    """A fresh, migrated PostgreSQL database of this test's own."""
-    with postgres.database(postgres_server, postgres_template) as url:
+def postgresql_url(emptied_postgres: EmptiedPostgres) -> Iterator[str]:
+    """A migrated PostgreSQL database with nothing in it, of this test's own."""
+    with emptied_postgres.database() as url:
         yield url
 
 

@@ -3,13 +3,17 @@
 import http.server
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
 import redis
 from playwright.sync_api import Page
 from sqlalchemy.engine import make_url
+
+from tests.servers.emptied_postgres import EmptiedPostgres
 
 PAGE = b"<!doctype html><title>Desk</title><p style='display: inline'>Ol\xc3\xa1, mundo</p>"
 
@@ -59,6 +63,60 @@ def test_a_database_goes_away_although_someone_is_connected(postgres_server: str
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(url)
     left_open.close()
+
+
+@pytest.fixture
+def lent(postgres_server: str, postgres_template: str) -> Iterator[EmptiedPostgres]:
+    """Databases to lend that no other test has had."""
+    with closing(EmptiedPostgres(postgres_server, postgres_template)) as databases:
+        yield databases
+
+
+TOKEN = (
+    "INSERT INTO api_tokens (name, token_hash, scope, created_at) VALUES ('a', 'b', 'read', 1) RETURNING id"
+)
+
+
+def test_a_database_is_lent_again_without_the_rows_of_the_test_before(lent: EmptiedPostgres) -> None:
+    seen = []
+    for _ in range(2):
+        with lent.database() as url, psycopg.connect(url) as connection:
+            seen.append((url, connection.execute(TOKEN).fetchall()))
+    assert seen == [(url, [(1,)])] * 2
+
+
+def test_what_a_test_has_left_open_is_ended_before_the_database_is_lent_again(lent: EmptiedPostgres) -> None:
+    with lent.database() as url:
+        left_open = psycopg.connect(url)
+        left_open.execute(TOKEN)
+    with lent.database() as again:
+        assert again == url
+        with pytest.raises(psycopg.OperationalError):
+            left_open.commit()
+    left_open.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "CREATE TABLE more (n integer)",
+        "DROP INDEX ix_webhook_events_session_id_effective_at",
+        "ALTER TABLE webhook_events ALTER source SET DEFAULT 'x'",
+        "ANALYZE webhook_events",
+        "CREATE FUNCTION f() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = 64', current_database()); END $$",
+        "INSERT INTO api_tokens"
+        " SELECT n, n, 'read', convert_to(n || repeat(md5(n::text), 30), 'UTF8'), 1"
+        " FROM generate_series(1, 9000) AS n",
+    ],
+)
+def test_a_database_that_has_changed_is_not_lent_again(lent: EmptiedPostgres, change: LiteralString) -> None:
+    with lent.database() as url, psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(change)
+    with lent.database() as other:
+        assert other != url
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(url)
 
 
 def test_migrated_databases_hold_the_log_and_nothing_in_it(database_url: str) -> None:
