@@ -103,6 +103,7 @@ def test_what_a_test_has_left_open_is_ended_before_the_database_is_lent_again(le
         "DROP INDEX ix_webhook_events_session_id_effective_at",
         "ALTER TABLE webhook_events ALTER source SET DEFAULT 'x'",
         "ANALYZE webhook_events",
+        "UPDATE alembic_version SET version_num = '9999'",
         "CREATE FUNCTION f() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
         "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = 64', current_database()); END $$",
         "INSERT INTO api_tokens"

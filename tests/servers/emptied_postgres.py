@@ -20,6 +20,7 @@ _CATALOGS = """
     SELECT relname FROM pg_class
     WHERE relkind = 'r' AND relnamespace = 'pg_catalog'::regnamespace AND NOT relisshared ORDER BY 1"""
 _PLANNED_WITH = "SELECT sum(relpages), sum(reltuples) FROM pg_class WHERE oid >= 16384"
+_REVISION = "SELECT version_num FROM alembic_version"
 _OF_THE_DATABASE = """
     SELECT xmin, (SELECT count(*) FROM pg_db_role_setting WHERE setdatabase = pg_database.oid)
     FROM pg_database WHERE datname = current_database()"""
@@ -97,7 +98,7 @@ def _marks(connection: psycopg.Connection[Any]) -> Marks:
     catalogs = [sql.Identifier(name) for (name,) in connection.execute(_CATALOGS).fetchall()]
     each = sql.SQL("SELECT count(*), max(xmin::text::bigint) FROM {}")
     query = sql.SQL(" UNION ALL ").join(each.format(name) for name in catalogs)
-    queries = (query, _PLANNED_WITH, _OF_THE_DATABASE)
+    queries = (query, _PLANNED_WITH, _REVISION, _OF_THE_DATABASE)
     return [row for each in queries for row in connection.execute(each).fetchall()]
 
 
