@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from tests.integration.test_rebuild import repeating, schema
 from tests.integration.test_replay import is_running
 from tests.property.logged_history import oracle_rows
 from tests.rebuilds import KINDS, differences, fill, no_progress
+from tests.servers import forked
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -78,15 +78,8 @@ def outdate(database: Database) -> None:
 def stepped_rebuild(database_url: str, *how: str) -> subprocess.CompletedProcess[str]:
     # Killed, its fork server's socket stays where temporary files are.
     with TemporaryDirectory() as scratch:
-        return subprocess.run(
-            [sys.executable, "-m", "tests.faults.rebuild_steps", *how],
-            env={**os.environ, "OPS_DATABASE_URL": database_url, "TMPDIR": scratch},
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        environment = {**os.environ, "OPS_DATABASE_URL": database_url, "TMPDIR": scratch}
+        return forked.run("tests.faults.rebuild_steps", how, environment, ROOT)
 
 
 def killed_rebuild(database_url: str, *how: str) -> list[int]:

@@ -16,20 +16,14 @@ from sqlalchemy import update
 from projections.database.database import Database
 from projections.database.tables import onboard_sessions, webhook_events
 from tests.deliveries import delivery, session_row, session_rows, store
+from tests.servers import forked
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(url: str, *arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "projections.rebuild.__main__", *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OPS_DATABASE_URL": url, "NO_COLOR": "1"},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environment = {**os.environ, "OPS_DATABASE_URL": url, "NO_COLOR": "1"}
+    return forked.run("projections.rebuild.__main__", arguments, environment, folder)
 
 
 def lines(done: subprocess.CompletedProcess[str]) -> list[Any]:

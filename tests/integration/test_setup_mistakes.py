@@ -23,6 +23,7 @@ from projections.database.tables import metadata, webhook_events
 from projections.settings import BadSettings
 from tests.deliveries import delivery, store
 from tests.running_ops import event, running_ops
+from tests.servers import forked
 from tests.servers.process import free_port
 from tests.servers.webhook_receiver import SECRET
 
@@ -177,15 +178,7 @@ def test_each_line_of_the_log_has_its_time_and_level(sqlite_url: str, tmp_path: 
 
 def ops_command(folder: Path, url: str, module: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """A command of ours, run in a folder."""
-    return subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OPS_DATABASE_URL": url, "TERM": "dumb"},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return forked.run(module, arguments, {**os.environ, "OPS_DATABASE_URL": url, "TERM": "dumb"}, folder)
 
 
 REBUILD = "projections.rebuild.__main__"

@@ -1,7 +1,6 @@
 """Managing people: by the API and from the server's shell; there is always a way back in."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import httpx
@@ -13,6 +12,7 @@ from portal_hooks.instants import MINUTE
 from tests.people import PASSWORD, add_user, browser, browser_of, sign_in
 from tests.running_ops import RunningOps, running_ops
 from tests.security.conftest import Clock
+from tests.servers import forked
 
 ROOT = Path(__file__).resolve().parents[2]
 USERS = "/api/v1/users"
@@ -23,16 +23,8 @@ def command(
 ) -> "subprocess.CompletedProcess[str]":
     """`ops-service user …`, or of another group, on the same database."""
     url = make_url(ops.app.state.settings.database_url).render_as_string(hide_password=False)
-    return subprocess.run(
-        [sys.executable, "-m", "ops_service", group, *arguments],
-        cwd=ROOT,
-        env={"OPS_DATABASE_URL": url, "PATH": "/usr/bin:/bin", "TERM": "dumb"},
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environment = {"OPS_DATABASE_URL": url, "PATH": "/usr/bin:/bin", "TERM": "dumb"}
+    return forked.run("ops_service", [group, *arguments], environment, ROOT, stdin)
 
 
 def test_there_is_no_default_account(ops: RunningOps) -> None:
