@@ -3,6 +3,8 @@
 from functools import cache
 
 import httpx
+import pytest
+from argon2 import PasswordHasher
 
 from ops_service.auth import passwords, sessions, users
 from ops_service.auth.cookies import NAME
@@ -13,9 +15,25 @@ from tests.running_ops import PLAIN_HTTP, RunningOps
 PASSWORD = "correct horse battery"
 
 
-@cache
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""Genuine argon2id, but not slow on purpose."""
+
+_CHEAP_HASH_OF_NOBODY = CHEAP.hash("nobody's")
+
+
+def use_cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that sign in, and are not about the hashes themselves."""
+    monkeypatch.setattr(passwords, "_hasher", CHEAP)
+    monkeypatch.setattr(passwords, "_nobodys_hash", _CHEAP_HASH_OF_NOBODY)
+
+
 def hash_of_password() -> str:
-    """Of PASSWORD; made once, because it is slow on purpose."""
+    """Of PASSWORD, as the service would make it now."""
+    return _hash_by(passwords._hasher)
+
+
+@cache
+def _hash_by(_hasher: PasswordHasher) -> str:
     return passwords.hash_password(PASSWORD)
 
 

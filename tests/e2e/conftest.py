@@ -10,10 +10,16 @@ import pytest
 from playwright.sync_api import Page
 
 from scripts.demo import fill
-from tests.people import PASSWORD, add_user
+from tests.people import PASSWORD, add_user, use_cheap_hashes
 from tests.running_ops import RunningOps, running_ops
 
 OPERATOR = "ana"
+
+
+@pytest.fixture(autouse=True)
+def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most of these tests begin by signing in."""
+    use_cheap_hashes(monkeypatch)
 
 
 @pytest.fixture

@@ -3,10 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from argon2 import PasswordHasher
 
-from ops_service.auth import passwords
-from tests.people import hash_of_password
+from tests.people import use_cheap_hashes
 from tests.running_ops import RunningOps, running_ops
 
 
@@ -18,20 +16,15 @@ def ops(database_url: str) -> Iterator[RunningOps]:
 
 
 @pytest.fixture
-def genuine_hashes() -> Iterator[None]:
+def genuine_hashes() -> None:
     """For a test about the hashes themselves."""
-    hash_of_password.cache_clear()
-    yield
-    hash_of_password.cache_clear()
 
 
 @pytest.fixture(autouse=True)
 def cheap_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Genuine argon2id, but not slow on purpose: these tests sign in a thousand times."""
+    """These tests sign in a thousand times."""
     if "genuine_hashes" not in request.fixturenames:
-        cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-        monkeypatch.setattr(passwords, "_hasher", cheap)
-        monkeypatch.setattr(passwords, "_nobodys_hash", cheap.hash("nobody's"))
+        use_cheap_hashes(monkeypatch)
 
 
 class Clock:
