@@ -3,12 +3,14 @@ BIN := .venv/bin
 # The tests wait for servers and browsers as much as they compute: three at a time keep two cores busy.
 WORKERS ?= 3
 UPGRADE ?=
+UNIT_TESTS := tests/unit tests/architecture
+LONG_TESTS := tests/fuzz tests/property tests/faults/test_rebuild_faults.py
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url \
 	--no-emit-find-links --group build $(if $(UPGRADE),--upgrade) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run demo test lint format fuzz bench bench-ui screenshots contracts lock clean
+.PHONY: help setup setup-dev run demo check test test-long lint format fuzz bench bench-ui screenshots contracts lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +30,12 @@ demo: setup ## the same on a scratch database with three days of made-up traffic
 test: setup-dev ## run every test (ARGS="tests/unit -k fold" narrows it)
 	-@$(BIN)/python -m tests.servers.chromium
 	@$(BIN)/python -m pytest -q -n $(WORKERS) $(ARGS)
+
+test-long: setup-dev ## what could go on for ever, further than `make test` goes (LONG="tests/fuzz" narrows it)
+	@TESTS_LONG=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(or $(LONG),$(LONG_TESTS))
+
+check: lint ## for every save: lint and the tests that need no database and no server
+	@$(BIN)/python -m pytest -q -n 2 $(UNIT_TESTS)
 
 lint: setup-dev ## style, formatting, types, layers
 	$(BIN)/ruff check .

@@ -26,13 +26,14 @@ from tests.integration.test_replay import is_running
 from tests.property.logged_history import oracle_rows
 from tests.rebuilds import KINDS, differences, fill, no_progress
 from tests.servers import forked
+from tests.sizes import size
 
 pytestmark = pytest.mark.timeout(300)
 
 ROOT = Path(__file__).resolve().parents[2]
 
-KILLS = int(os.environ.get("REBUILD_FAULTS", "10"))
-"""Random kills on each database; CI does a few, REBUILD_FAULTS=100 the long run."""
+KILLS = int(os.environ.get("REBUILD_FAULTS", size(brief=3, long=20)))
+"""Random kills on each database."""
 
 POOLED_SESSIONS = 120
 """Enough that ranges are still waiting to be read when the third one has been written."""

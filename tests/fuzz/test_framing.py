@@ -88,7 +88,7 @@ def test_an_event_is_stored_if_and_only_if_201_was_said(ops: RunningOps) -> None
 
     # Seeds do not shrink; a failure names its request and its seed is tried first the next time.
     @settings(
-        max_examples=share(15),
+        max_examples=share(15, least=3),
         phases=[Phase.explicit, Phase.reuse, Phase.generate],
         suppress_health_check=list(HealthCheck),
     )

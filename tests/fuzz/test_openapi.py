@@ -112,7 +112,7 @@ def stored(ops: RunningOps) -> int:
 @pytest.mark.timeout(TIMEOUT_SECONDS)
 def test_with_a_token_every_answer_is_described(ops: RunningOps) -> None:
     before = stored(ops)
-    everything = Round(ops, ops.bearer("admin"), share(12))
+    everything = Round(ops, ops.bearer("admin"), share(12, least=4))
     everything.run()
     assert stored(ops) == before
     total = sum(everything.statuses.values(), Counter[int]())
@@ -122,8 +122,9 @@ def test_with_a_token_every_answer_is_described(ops: RunningOps) -> None:
 
 
 @pytest.mark.timeout(TIMEOUT_SECONDS)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_without_a_token_nothing_is_told(ops: RunningOps) -> None:
-    everything = Round(ops, {}, share(4))
+    everything = Round(ops, {}, share(4, least=2))
     everything.run()
     for label, statuses in everything.statuses.items():
         path = label.split(" ")[1]

@@ -41,6 +41,7 @@ from tests.property import oracle
 from tests.property.histories import EVENT_IDS, by_session, events, expected_row, near_start, to_delivery
 from tests.property.logged_history import logged_history
 from tests.rebuilds import no_progress
+from tests.sizes import size
 
 SESSIONS = ["s1", "S1", "s-2", "t"]
 
@@ -290,7 +291,7 @@ def test_both_databases_hold_what_the_oracle_says(
     run_state_machine_as_test(
         Machine,
         settings=examples(
-            max_examples=40,
+            max_examples=size(brief=12, long=40),
             stateful_step_count=20,
             suppress_health_check=[HealthCheck.too_slow],
         ),
