@@ -4,7 +4,7 @@ BIN := .venv/bin
 WORKERS ?= 3
 UPGRADE ?=
 UNIT_TESTS := tests/unit tests/architecture
-LONG_TESTS := tests/fuzz tests/property tests/faults/test_rebuild_faults.py
+LONG_TESTS := tests/fuzz tests/property tests/contracts/test_schemas.py tests/faults/test_rebuild_faults.py
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url \
 	--no-emit-find-links --group build $(if $(UPGRADE),--upgrade) pyproject.toml

@@ -17,6 +17,7 @@ from projections.envelope import Envelope, parse_envelope
 from scripts import contract_documents
 from tests.contracts.reading_vectors import CONTRACTS, load
 from tests.running_ops import RunningOps, event
+from tests.sizes import size
 
 SCHEMAS = [name for name in contract_documents.documents() if name.endswith(".schema.json")]
 
@@ -138,7 +139,7 @@ def nearly(draw: st.DrawFn, fields: dict[str, st.SearchStrategy[Any]]) -> dict[s
     return value
 
 
-@settings(max_examples=500)
+@settings(max_examples=size(brief=150, long=500))
 @given(nearly(NATIVE))
 @example(event("domain.validated", "s1\n"))
 @example(event("domain.validated\n", "s1"))
@@ -148,7 +149,7 @@ def test_the_event_schema_agrees_with_the_code(value: dict[str, Any]) -> None:
     check_agreement(value, cloudevent=False)
 
 
-@settings(max_examples=500)
+@settings(max_examples=size(brief=150, long=500))
 @given(nearly(CARRIED))
 def test_the_cloudevent_schema_agrees_with_the_code(value: dict[str, Any]) -> None:
     check_agreement(value, cloudevent=True)

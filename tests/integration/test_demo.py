@@ -39,9 +39,9 @@ def last_event(url: str) -> str:
     return str(httpx.get(f"{url}/readyz").json()["last_event_at"])
 
 
-def test_the_days_hold_what_the_desk_has_to_show(database_url: str) -> None:
-    asyncio.run(fill(database_url))
-    with running_ops(database_url) as ops:
+def test_the_days_hold_what_the_desk_has_to_show(sqlite_url: str) -> None:
+    asyncio.run(fill(sqlite_url))
+    with running_ops(sqlite_url) as ops:
         funnel = ops.get("/api/v1/onboard/funnel", hours=72)
         for standing in ("active", "stalled", "failed"):
             assert sum(step[standing] for step in funnel["steps"]) > 0, standing
@@ -55,7 +55,7 @@ def test_the_days_hold_what_the_desk_has_to_show(database_url: str) -> None:
         assert sorted(one["status"] for one in refused) == [409, 422]
         late = ops.get("/api/v1/onboard/sessions", state="stalled", furthest="account_created")
         assert late["sessions"][0]["ticket_id"] is not None
-    database = Database(database_url)
+    database = Database(sqlite_url)
     assert differences(database) == []
     with database.read() as connection:
         told = "SELECT count(*) FROM webhook_events WHERE "
