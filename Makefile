@@ -3,6 +3,8 @@ BIN := .venv/bin
 # The tests wait for servers and browsers as much as they compute: three at a time keep two cores busy.
 WORKERS ?= 3
 UPGRADE ?=
+# A module stays with one worker, and so do its browser and its service, until others have nothing left to do.
+SPREAD := --dist worksteal
 UNIT_TESTS := tests/unit tests/architecture
 LONG_TESTS := tests/fuzz tests/property tests/contracts/test_schemas.py tests/faults/test_rebuild_faults.py
 
@@ -29,10 +31,10 @@ demo: setup ## the same on a scratch database with three days of made-up traffic
 
 test: setup-dev ## run every test (ARGS="tests/unit -k fold" narrows it)
 	-@$(BIN)/python -m tests.servers.chromium
-	@$(BIN)/python -m pytest -q -n $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) $(SPREAD) $(ARGS)
 
 test-long: setup-dev ## what could go on for ever, further than `make test` goes (LONG="tests/fuzz" narrows it)
-	@TESTS_LONG=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(or $(LONG),$(LONG_TESTS))
+	@TESTS_LONG=1 $(BIN)/python -m pytest -q -n $(WORKERS) $(SPREAD) $(or $(LONG),$(LONG_TESTS))
 
 check: lint ## for every save: lint and the tests that need no database and no server
 	@$(BIN)/python -m pytest -q -n 2 $(UNIT_TESTS)
