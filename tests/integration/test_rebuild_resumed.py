@@ -5,7 +5,6 @@ from itertools import count
 import pytest
 
 from projections.database.database import Database
-from projections.onboarding import fingerprint
 from projections.rebuild import rebuild, scan
 from projections.rebuild.rebuild import Progress
 from tests.deliveries import delivery, session_rows, store
@@ -82,7 +81,7 @@ def test_a_shadow_of_other_logic_is_not_gone_on_with(
     monkeypatch.setattr(scan, "RANGE_EVENTS", 10)
     fill(database, 0)
     with monkeypatch.context() as older:
-        older.setattr(fingerprint, "fingerprint", lambda: "older")
+        older.setattr(rebuild, "fingerprint", lambda: "older")
         with pytest.raises(Killed):
             rebuild.rebuild(database, killed_at(1))
     assert not rebuild.rebuild(database, no_progress).resumed
