@@ -278,7 +278,7 @@ def test_a_schema_of_a_newer_version_is_told(database_url: str, tmp_path: Path) 
 def test_an_installation_without_migrations_is_told_as_that(
     empty_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(migrate, "_ROOT", tmp_path)
+    monkeypatch.setattr(migrate, "MIGRATIONS", tmp_path / "migrations")
     with Database(empty_database_url) as database, pytest.raises(DatabaseMisconfigured) as raised:
         migrate.upgrade(database)
     assert str(raised.value).startswith(f"the migrations in {tmp_path / 'migrations'} cannot be applied: ")
