@@ -36,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     130: Ctrl-C.
     """
     parsed = _parser().parse_args(arguments)
+    os.umask(0o077)  # what waits is customers' data
     try:
         command: Callable[[Path, argparse.Namespace], int] = parsed.command
         return command(_spool_dir(parsed), parsed)

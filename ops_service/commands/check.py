@@ -16,6 +16,7 @@ from ops_service.auth.links import first_operator_is_missing
 from ops_service.settings import Settings
 from projections.database.database import Database, DatabaseMisconfigured, DatabaseUnavailable
 from projections.database.schema_revision import fault
+from projections.database.sqlite_file import loose_modes
 from projections.database.tables import quarantined_events
 from projections.onboarding.state import freshness
 from projections.settings import ENV_FILE
@@ -37,7 +38,8 @@ def findings(settings: Settings) -> list[str]:
         with Database(settings.database_url, must_exist=True) as database, database.read() as connection:
             found += _database_findings(connection)
         if database.is_sqlite:
-            found += _disk_findings(Path(database.url.database or "").absolute())
+            file = Path(database.url.database or "").absolute()
+            found += [*_disk_findings(file), *loose_modes(file)]
     except DatabaseMisconfigured:
         raise
     except DatabaseUnavailable as error:

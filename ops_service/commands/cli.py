@@ -83,6 +83,7 @@ EXPECTED = (BadSettings, DatabaseMisconfigured, Refused)
 
 def main() -> None:
     """Run the command; every expected failure is one clear line."""
+    os.umask(0o077)  # a database, its lock files and its backups are for this user alone
     try:
         app()
     except EXPECTED as error:

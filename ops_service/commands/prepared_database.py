@@ -3,18 +3,23 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from sqlalchemy import Connection
 
 from ops_service.settings import Settings, load
 from projections.database.database import Database
 from projections.database.migrate import upgrade
+from projections.database.sqlite_file import loose_modes
 from projections.onboarding import state
 
 
 def prepare(database: Database) -> None:
-    """Migrate, and note by which logic the (first) rows will be built."""
+    """Migrate, note by which logic the (first) rows will be built, and tell who else can read the file."""
     upgrade(database)
+    if database.is_sqlite:
+        for finding in loose_modes(Path(database.url.database or "").absolute()):
+            print(finding, file=sys.stderr)
     with database.write() as connection:
         state.claim(connection)
         if state.freshness(connection) == "stale":

@@ -44,7 +44,9 @@ def is_within(address: Address | None, networks: Sequence[Network]) -> bool:
     return address is not None and any(address in network for network in networks)
 
 
-_WITH_PORT: Final = re.compile(r"(?P<four>[0-9.]+):[0-9]{1,5}|\[(?P<six>[0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?")
+_WITH_PORT: Final = re.compile(
+    r"(?P<four>[0-9.]+):[0-9]{1,5}|\[(?P<six>[0-9A-Fa-f:.]+(?:%[^\]]*)?)\](?::[0-9]{1,5})?"
+)
 """As some proxies write an address."""
 
 
@@ -53,7 +55,8 @@ def _address(text: str) -> Address | None:
     if written := _WITH_PORT.fullmatch(text):
         text = written["four"] or written["six"]
     try:
-        address = ip_address(text)
+        # A scope id names an interface of the proxy's machine, and is no part of PostgreSQL's addresses.
+        address = ip_address(text.partition("%")[0])
     except ValueError:
         return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None

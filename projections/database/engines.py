@@ -64,6 +64,7 @@ def sqlite_engine(url: URL, file: OpenedFile, begin: str, pragmas: Sequence[str]
     engine = create_engine(
         url,
         module=sqlite,
+        hide_parameters=True,
         connect_args={
             "isolation_level": None,
             "check_same_thread": False,
@@ -125,6 +126,7 @@ def postgresql_engine(url: URL) -> Engine:
         max_overflow=8,
         pool_timeout=10,
         pool_pre_ping=True,
+        hide_parameters=True,  # they are customers' data, and an error's text ends in the log
         connect_args={name: value for name, value in _CONNECTION.items() if name not in url.query}
         | {"options": " ".join([*options, *_BOUNDS])},
     )

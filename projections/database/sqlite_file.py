@@ -1,6 +1,9 @@
 """Whether a file can be our SQLite database, before SQLite says so without naming file or cause."""
 
+import glob
 import os
+import shlex
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ def require_usable(file: Path, *, must_exist: bool) -> None:
     """Make its folder if there is none, unless the file must be there. Raises DatabaseMisconfigured."""
     try:
         if not must_exist:
-            file.parent.mkdir(parents=True, exist_ok=True)
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         elif not file.exists():
             raise DatabaseMisconfigured(
                 f"there is no database at {file.absolute()}, which OPS_DATABASE_URL names;"
@@ -31,6 +34,26 @@ def require_usable(file: Path, *, must_exist: bool) -> None:
             raise DatabaseMisconfigured(
                 f"{path} is not writable for this user; SQLite writes to the database and beside it"
             )
+
+
+def loose_modes(file: Path) -> list[str]:
+    """What lets other users of the machine at the database, each with the command that mends it.
+
+    Reading is enough to do harm: a lock on one byte of `-shm` stops all writing, and it needs no more.
+    """
+    folder = file.parent.stat().st_mode
+    reaching = (stat.S_IRWXG if folder & stat.S_IXGRP else 0) | (stat.S_IRWXO if folder & stat.S_IXOTH else 0)
+    found = []
+    if folder & (stat.S_IWGRP | stat.S_IWOTH):
+        mend = f"chmod go-w {shlex.quote(str(file.parent))}"
+        found.append(f"Other users may put files beside the database: run `{mend}`.")
+    beside = file.parent.glob(f"{glob.escape(file.name)}*")
+    if any(path.is_file() and path.stat().st_mode & reaching for path in beside):
+        mend = f"chmod go= {shlex.quote(str(file))}*"
+        found.append(
+            f"Other users of this machine can read the database and block its writers: run `{mend}`."
+        )
+    return found
 
 
 def require_sqlite_file(connection: Any) -> None:

@@ -1,6 +1,7 @@
 """ops-rebuild-projections: replay history into the read models, or check them against it."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -103,6 +104,7 @@ def _require_one_mode(modes: dict[str, bool], sample: int | None, session: str |
 
 def main() -> None:
     """Run the command; every expected failure is one clear line."""
+    os.umask(0o077)  # a database, its lock files and its backups are for this user alone
     try:
         app()
     except (BadSettings, DatabaseMisconfigured, AlreadyRunning) as error:
