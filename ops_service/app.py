@@ -23,8 +23,10 @@ from ops_service.funnel import routes as funnel
 from ops_service.health import routes as health
 from ops_service.http import problems
 from ops_service.http.body_limit import BodyLimit
+from ops_service.http.connections import Connections, limits
 from ops_service.http.head_requests import HeadAsGet
 from ops_service.http.request_id import RequestId
+from ops_service.http.server import CONNECTIONS
 from ops_service.ingress import routes as ingress
 from ops_service.ingress.receiver import Receiver
 from ops_service.ingress.shortcut import IngressShortcut
@@ -102,7 +104,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Connections]]:
     writer = Writer(app.state.database, metrics.observe_group)
     app.state.receiver = Receiver(app.state.settings, writer, lambda: app.state.clock())
     settings = app.state.settings
@@ -112,7 +114,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     gc.collect()
     gc.freeze()
     try:
-        yield
+        yield {CONNECTIONS: Connections(limits(settings.max_connections_of_one), settings.trusted_proxies)}
     finally:
         with _ending_in_any_case():
             await writer.stop()

@@ -25,6 +25,7 @@ SIGNATURES_REJECTED = Counter(
 GROUP_SIZE = Histogram(
     "ops_commit_group_events", "Events committed together.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 )
+CONNECTIONS_REFUSED = Counter("ops_connections_refused_total", "Connections beyond those there may be.")
 UNAVAILABLE = Counter(
     "ops_database_refusals_total",
     "Requests answered 503 because the database was busy, full or out of reach.",

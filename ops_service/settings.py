@@ -31,6 +31,8 @@ class Settings(DatabaseSettings):
     max_events_per_second: int = Field(10_000, ge=1)
     """What one source may send; beyond it 429."""
     stalled_after_minutes: int = Field(60, ge=1, le=366 * 24 * 60)
+    max_connections_of_one: int = Field(256, ge=1)
+    """What one address may have open at one time, per process; beyond it 503."""
     max_streams: int = Field(200, ge=1)
     """Live streams open at one time, per process; beyond it 503."""
     max_streams_of_one: int = Field(50, ge=1)

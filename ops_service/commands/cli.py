@@ -12,7 +12,7 @@ import uvicorn
 from ops_service.auth.refusals import Refused
 from ops_service.commands import check, dev, tokens, users
 from ops_service.commands.prepared_database import prepare, writing
-from ops_service.http import server
+from ops_service.http import connections, server
 from ops_service.settings import load
 from projections.database.database import Database, DatabaseMisconfigured, DatabaseUnavailable
 from projections.settings import BadSettings
@@ -42,6 +42,7 @@ def serve(
     # uvicorn raises the signal again after an orderly stop; that is no failure. Before the start there is
     # nothing to end. An exception would not do: where Python compiles or collects, a handler's is lost.
     signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(0))
+    connections.raise_file_limit()
     with server.counting_together(workers):
         uvicorn.run(
             "ops_service.app:create_app",

@@ -9,12 +9,16 @@ from http import HTTPStatus
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from ops_service import metrics
+from ops_service.http.connections import Connections
 from ops_service.http.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS
+from ops_service.http.sparing_log import SparingWarnings
 
 MAX_HEAD_BYTES: Final = 32 * 1024
+MAX_PIPELINED: Final = 64
+"""Requests that wait behind the one being answered; each holds some KB."""
 HEAD_SECONDS: Final = 10
 BODY_SECONDS: Final = 15
 SHUTDOWN_SECONDS: Final = 10
@@ -25,6 +29,9 @@ only starting, on a busy machine."""
 
 CONNECTION: Final = "ops.connection"
 """The ASGI extension that gives a route its connection, under "http", for setting `on_shutdown`."""
+
+CONNECTIONS: Final = "connections"
+"""The application's Connections, in its lifespan's state."""
 
 _STOPPING: Final = "stopping"
 """Among what all connections of a server share."""
@@ -41,12 +48,20 @@ class BoundedHttp(HttpToolsProtocol):
         self.on_shutdown: Callable[[], None] | None = None
         """Set by an endless response: ends it."""
         self._in_head, self._in_body = True, False
+        self._answered: RequestResponseCycle | None = None
+        """The request that is being answered: with pipelining not the one that was read last."""
         self._deadline: asyncio.TimerHandle | None = None
         self._refusal: bytes | None = None
         self._outside_body = self._head_bytes = 0
         self._set_deadline(HEAD_SECONDS)
+        connections = self._connections()
+        if connections and not connections.admit(self, self.client[0] if self.client else ""):
+            metrics.CONNECTIONS_REFUSED.inc()
+            self._refuse(503, "There are too many connections; try again.")
 
     def on_message_begin(self) -> None:
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise ValueError("too many requests wait on this connection")  # see on_headers_complete
         super().on_message_begin()
         self.on_shutdown = None
         self.scope["extensions"] = {CONNECTION: {"http": self}}
@@ -71,6 +86,8 @@ class BoundedHttp(HttpToolsProtocol):
             raise ValueError("the parser would skip the body")
         self._end_deadline()
         super().on_headers_complete()
+        if not self.pipeline:
+            self._answered = self.cycle
         if self.is_stopping:
             # Accepted while the server stopped: it was not among those told to, and would be waited for.
             self.cycle.keep_alive = False
@@ -99,6 +116,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         was_last = not self.pipeline
+        if not was_last:
+            self._answered = self.pipeline[-1][0]
         super().on_response_complete()
         if was_last and self._refusal is not None:
             self._end(self._refusal)
@@ -124,6 +143,12 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_deadline()
+        if connections := self._connections():
+            connections.leave(self)
+        if self._answered and not self._answered.response_complete:
+            self._answered.disconnected = True  # uvicorn tells the last one only, and this one would write on
+            self._answered.message_event.set()
+        self.pipeline.clear()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
@@ -133,6 +158,10 @@ class BoundedHttp(HttpToolsProtocol):
             self._refuse(400, "This server speaks HTTP/1.1 alone: send the request without `Upgrade`.")
         else:
             self._refuse(400, msg)
+
+    def _connections(self) -> Connections | None:
+        """What the application counts its connections by; None where another one is served."""
+        return self.app_state.get(CONNECTIONS)
 
     def _has_body(self) -> bool:
         return any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers)
@@ -210,8 +239,13 @@ _LOGGING: Final = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"sparing": {"()": SparingWarnings}},
     "loggers": {
-        name: {"handlers": ["stderr"], "level": "INFO"} for name in ("ops_service", "projections", "uvicorn")
+        **{
+            name: {"handlers": ["stderr"], "level": "INFO"}
+            for name in ("ops_service", "projections", "uvicorn")
+        },
+        "uvicorn.error": {"filters": ["sparing"]},  # a warning for each request that is none
     },
 }
 """Lines with time and level to standard error, ours like the server's."""

@@ -17,6 +17,7 @@ from fastapi import Request
 from ops_service import metrics
 from ops_service.http.networks import caller_of, is_within
 from ops_service.http.problems import CLOSE, Problem, unavailable
+from ops_service.http.server import CONNECTIONS
 from ops_service.ingress.body import Grow, Room, read_body
 from ops_service.ingress.deliveries import (
     Headers,
@@ -123,6 +124,8 @@ class Receiver:
         with _forgeries_are_refused():
             keys = self._settings.webhook_secrets
             verified = await self._apart(body, lambda: verify_claim(claim, body, keys))
+        if request.client and (connections := request.scope.get("state", {}).get(CONNECTIONS)):
+            connections.note_sender(request.client.host)
         # Before it is read: reading costs as much where nothing in it is an event.
         self._count(verified.source, _least_events(body))
         return Admitted(carrier, body, verified, received_at)
