@@ -27,7 +27,7 @@ from sqlalchemy import Engine, event
 from projections.database.database import Database
 from projections.log import sessions_touched
 from projections.onboarding import sessions, state, tickets
-from projections.rebuild import cli, rebuild, scan, shadow
+from projections.rebuild import cli, rebuild, repair, scan, shadow
 
 RANGE_EVENTS: Final = 20
 CUTOVER_SESSIONS: Final = 5
@@ -143,6 +143,7 @@ def _wait_for_ingest(derive: Callable[[Database], None], database: Database) -> 
 def _main(moment: str, mode: str = "") -> None:
     scan.RANGE_EVENTS = RANGE_EVENTS  # type: ignore[misc]
     rebuild.CUTOVER_SESSIONS = CUTOVER_SESSIONS  # type: ignore[misc]
+    repair.TOGETHER = CUTOVER_SESSIONS  # type: ignore[misc]
     _wrap(rebuild, "_index_and_derive", _wait_for_ingest)
     if mode:
         scan.LONG_LOG_EVENTS = 0  # type: ignore[misc]

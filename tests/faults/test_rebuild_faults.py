@@ -16,7 +16,7 @@ from sqlalchemy import delete, update
 
 from projections.database.database import AlreadyRunning, Database
 from projections.database.tables import onboard_sessions, tickets
-from projections.rebuild import rebuild, scan
+from projections.rebuild import rebuild, repair, scan
 from projections.rebuild.cli import EXIT_FAILED
 from tests.deliveries import delivery, session_rows, store
 from tests.faults.rebuild_steps import CUTOVER_SESSIONS, POOLED_STEPS, RANGE_EVENTS, STEPS
@@ -101,6 +101,7 @@ def rerun(database: Database, monkeypatch: pytest.MonkeyPatch) -> rebuild.Summar
     """Rebuild once more, waiting for the server to notice that the killed one has gone."""
     monkeypatch.setattr(scan, "RANGE_EVENTS", RANGE_EVENTS)
     monkeypatch.setattr(rebuild, "CUTOVER_SESSIONS", CUTOVER_SESSIONS)
+    monkeypatch.setattr(repair, "TOGETHER", CUTOVER_SESSIONS)
     for _ in range(100):
         try:
             return rebuild.rebuild(database, no_progress)

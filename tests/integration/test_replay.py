@@ -28,8 +28,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 HELD = """
 import os, sys, time
-from projections import replay
-from projections.database import Database
+from projections.rebuild import scan
+from projections.database.database import Database
 from tests.integration.test_replay import tell_who_works
 
 if __name__ == "__main__":

@@ -158,8 +158,8 @@ def test_a_session_mended_alone_gets_no_ticket_it_does_not_need(database: Databa
 def test_all_tickets_are_mended_in_rounds_of_any_size(
     database: Database, monkeypatch: pytest.MonkeyPatch, read_at_once: int
 ) -> None:
-    monkeypatch.setattr(rebuild, "_TICKETS_READ", read_at_once)
-    monkeypatch.setattr(rebuild, "CUTOVER_SESSIONS", 2)
+    monkeypatch.setattr(repair, "_TICKETS_READ", read_at_once)
+    monkeypatch.setattr(repair, "TOGETHER", 2)
     fill(database)
     with database.write() as connection:
         connection.execute(delete(tickets))

@@ -283,6 +283,7 @@ def test_both_databases_hold_what_the_oracle_says(
     monkeypatch.setattr(fold, "apply", fragile)
     monkeypatch.setattr(scan, "RANGE_EVENTS", 3)
     monkeypatch.setattr(rebuild, "CUTOVER_SESSIONS", 1)
+    monkeypatch.setattr(repair, "TOGETHER", 1)
 
     class Machine(RebuildMachine):
         def __init__(self) -> None:
