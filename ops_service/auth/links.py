@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, delete, insert, select
 
 from ops_service.auth.secret_tokens import hash_of, new_secret
+from ops_service.auth.sessions import CLOCK_SLACK
 from portal_hooks.instants import HOUR
 from projections.database.tables import one_time_links, users
 
@@ -38,7 +39,12 @@ def look(connection: Connection, secret: str, now: int) -> Target | None:
     query = (
         select(ROW.user_id, users.c.name)
         .outerjoin(users, users.c.id == ROW.user_id)
-        .where(ROW.link_hash == hash_of(secret), ROW.expires_at > now, users.c.disabled_at.is_(None))
+        .where(
+            ROW.link_hash == hash_of(secret),
+            ROW.expires_at > now,
+            ROW.expires_at <= now + LIFETIME + CLOCK_SLACK,
+            users.c.disabled_at.is_(None),
+        )
     )
     row = connection.execute(query).one_or_none()
     if row is None or (row.user_id is None and not first_operator_is_missing(connection)):

@@ -13,6 +13,8 @@ from projections.database.tables import user_sessions, users
 ROW: Final = user_sessions.c
 WORTH_NOTING: Final = MINUTE
 """A use is written down when the last one noted is older: reading must not become writing."""
+CLOCK_SLACK: Final = 5 * MINUTE
+"""So far a clock may be put back without ending what it has begun."""
 
 
 class Lifetime(NamedTuple):
@@ -94,5 +96,7 @@ def end_all(connection: Connection, user_id: int) -> int:
 
 
 def _lives(lifetime: Lifetime, now: int) -> ColumnElement[bool]:
-    """The condition of a session that is not over."""
-    return and_(ROW.expires_at > now, ROW.used_at > now - lifetime.idle)
+    """The condition of a session that is not over, nor begun or used by a clock that ran ahead."""
+    latest = now + CLOCK_SLACK
+    not_over = (ROW.expires_at > now, ROW.used_at > now - lifetime.idle)
+    return and_(*not_over, ROW.created_at <= latest, ROW.used_at <= latest)

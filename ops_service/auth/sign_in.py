@@ -84,6 +84,7 @@ def by_link(database: Database, secret: str, name: str | None, password: str, vi
         user = users.find(connection, target.user_id) if target.user_id else None
         if user is None:
             user = _first_operator(connection, chosen, visitor)
+        throttle.forget_address(connection, visitor.address)
         users.set_password(connection, user, password_hash)
         return _begin(connection, user, visitor, "link_used")
 

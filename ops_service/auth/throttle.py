@@ -45,7 +45,11 @@ def take(connection: Connection, subjects: Subjects, now: int) -> int:
     """Count an attempt and return 0; or count nothing and return how many microseconds to wait."""
     connection.execute(delete(sign_in_limits).where(ROW.spent_until <= now))
     rows = connection.execute(select(sign_in_limits).where(ROW.subject.in_(subjects))).all()
-    spent = {row.subject: row.spent_until for row in rows}
+    # Beyond its burst nobody can have spent anything: only a clock that ran ahead says so.
+    spent = {row.subject: min(row.spent_until, now + _burst(subjects[row.subject])) for row in rows}
+    for row in rows:
+        if spent[row.subject] != row.spent_until:
+            _set(connection, row.subject, spent[row.subject])
     waits: list[int] = [
         spent.get(subject, now) - now - (limit.burst - 1) * limit.every for subject, limit in subjects.items()
     ]
@@ -68,12 +72,25 @@ def forget(connection: Connection, name: str) -> None:
     connection.execute(delete(sign_in_limits).where(ROW.subject == f"account {name}"))
 
 
+def forget_address(connection: Connection, address: str | None) -> None:
+    """Whoever opened a link is no stranger: what failed from their address no longer counts."""
+    connection.execute(delete(sign_in_limits).where(ROW.subject == f"address {_network(address)}"))
+
+
 def _spend(connection: Connection, subject: str, spent: int | None, every: int, now: int) -> None:
     if spent is None:
         connection.execute(insert(sign_in_limits).values(subject=subject, spent_until=now + every))
     else:
-        changed = {"spent_until": spent + every}
-        connection.execute(update(sign_in_limits).where(ROW.subject == subject).values(changed))
+        _set(connection, subject, spent + every)
+
+
+def _set(connection: Connection, subject: str, spent_until: int) -> None:
+    where = ROW.subject == subject
+    connection.execute(update(sign_in_limits).where(where).values(spent_until=spent_until))
+
+
+def _burst(limit: Limit) -> int:
+    return limit.burst * limit.every
 
 
 def _network(address: str | None) -> str:

@@ -1,6 +1,7 @@
 """A CSV file as an answer: RFC 4180, UTF-8, safe to open in a spreadsheet."""
 
 import csv
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -17,8 +18,10 @@ CHUNK: Final = 2_000
 
 _IN_MEMORY_BYTES: Final = 4 * 1024 * 1024
 _BLOCK_BYTES: Final = 64 * 1024
-# What a spreadsheet takes for the beginning of a formula, in its full-width forms too.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")
+# Before what a spreadsheet takes for the beginning of a formula, in its full-width forms too: at the value's
+# start, and after what one that is set to another separator, or minds no quotes, ends a cell at.
+_SIGNS: Final = "=+\\-@\uff1d\uff0b\uff0d\uff20"
+_FORMULA: Final = re.compile(f"^(?=[{_SIGNS}\t\r\n])|([;|\t\r\n])(?=[{_SIGNS}])")
 
 
 def require_few(rows: int) -> None:
@@ -61,6 +64,4 @@ def _blocks(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
+    return _FORMULA.sub(r"\1'", value) if isinstance(value, str) else value

@@ -112,6 +112,21 @@ def test_each_beginning_of_a_formula_is_defused(start: str) -> None:
     assert read == [["a", "b"], [f"'{start}1", "1"], ["1=1", "-1"]]
 
 
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("ok\n=2+2;3", "ok\n'=2+2;3"),
+        ("ok;=2+2", "ok;'=2+2"),
+        ("ok\r\n@SUM(A1)", "ok\r\n'@SUM(A1)"),
+        ("2026-12-01 10:00; a=b", "2026-12-01 10:00; a=b"),
+    ],
+)
+def test_a_cell_that_another_separator_would_end_is_defused_too(value: str, told: str) -> None:
+    with csv_file.write(["a"], [[value]]) as file:
+        read = list(csv.reader(io.StringIO(file.read().decode("utf-8-sig"), newline="")))
+    assert read == [["a"], [told]]
+
+
 def test_a_file_comes_in_chunks_without_gap_or_repeat(
     ops: RunningOps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
