@@ -12,7 +12,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header -
 	--no-emit-find-links --group build $(if $(UPGRADE),--upgrade) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run demo check test test-long lint format fuzz bench bench-ui screenshots contracts lock clean
+.PHONY: help setup setup-dev hooks run demo check test test-long lint format fuzz bench bench-ui screenshots contracts lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ setup: ## make .venv with what running needs
 
 setup-dev: ## make .venv with what tests and checks need too
 	@$(PYTHON) scripts/bootstrap.py dev
+
+hooks: setup-dev ## check style and layers at each commit of this checkout
+	@git config core.hooksPath scripts/hooks
 
 run: setup ## run Ops and the reference portal; Ctrl-C stops both
 	@exec $(BIN)/ops-service dev
