@@ -100,6 +100,10 @@ class Connections:
         if len(self._senders) > _SENDERS_KNOWN:
             del self._senders[next(iter(self._senders))]
 
+    def note_reading(self, connection: Connection) -> None:
+        """The peer has read so much of a long answer that more of it may be written."""
+        self._unread.pop(connection, None)
+
     def _is_proxy(self, address: str) -> bool:
         return is_within(caller_address(address, (), ()), self._proxies)
 

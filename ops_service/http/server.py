@@ -124,6 +124,11 @@ class BoundedHttp(HttpToolsProtocol):
         elif not was_last and self._deadline is None:
             self._bound_waiting()
 
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if connections := self._connections():
+            connections.note_reading(self)
+
     @property
     def is_stopping(self) -> bool:
         """The server has told its connections to end."""

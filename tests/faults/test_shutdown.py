@@ -28,12 +28,7 @@ from tests.running_ops import INGRESS, KEY, event
 pytestmark = pytest.mark.timeout(300)
 
 STOPPED_WITHIN = 15.0
-HALF_SENT = {
-    "nothing": b"",
-    "half a head": f"POST {INGRESS} HTTP/1.1\r\nHost: ops\r\nContent-".encode(),
-    "half a body": f"POST {INGRESS} HTTP/1.1\r\nHost: ops\r\nContent-Type: application/json\r\n"
-    "Content-Length: 100\r\n\r\n{".encode(),
-}
+HALF_SENT = ("nothing", "half a head", "half a body")
 
 
 def test_sigterm_under_load_answers_all_that_was_accepted(database_url: str, tmp_path: Path) -> None:
@@ -68,7 +63,7 @@ def test_sigterm_does_not_wait_for_requests_that_never_come(
     sqlite_url: str, tmp_path: Path, sent: str
 ) -> None:
     with ops_process(sqlite_url, tmp_path) as ops, connection_to(ops) as connection:
-        connection.sendall(HALF_SENT[sent])
+        connection.sendall(half(sent))
         time.sleep(0.2)
         seconds, code = stop(ops)
         assert (code, seconds < STOPPED_WITHIN) == (0, True), (code, seconds)
@@ -127,6 +122,19 @@ def test_many_large_bodies_after_each_other_leave_nothing_behind(sqlite_url: str
         assert peaks[-1] - peaks[7] < 3 * len(body)
 
 
+def half(sent: str) -> bytes:
+    """The beginning of a delivery."""
+    line = f"POST {INGRESS} HTTP/1.1\r\nHost: ops\r\n"
+    named = {"content-type": "application/json", "content-length": "100", **claim()}
+    head = line + "".join(f"{name}: {value}\r\n" for name, value in named.items()) + "\r\n"
+    return {"nothing": "", "half a head": f"{line}Content-", "half a body": head + "{"}[sent].encode()
+
+
+def claim() -> dict[str, str]:
+    """Headers of a signed delivery; the service reads a body behind them, whatever it turns out to be."""
+    return headers_for(KEY, "d1", b"something else", int(time.time()))
+
+
 def stop(ops: OpsProcess) -> tuple[float, int]:
     """Ask it to stop; how long it took, and the exit code."""
     began = time.monotonic()
@@ -172,8 +180,9 @@ def post_in_chunks(ops: OpsProcess, path: str, size: int) -> tuple[int, int]:
     chunks = b"1\r\nx\r\n" * 1000
     sent = 0
     with connection_to(ops) as connection:
-        head = f"POST {path} HTTP/1.1\r\nHost: ops\r\nContent-Type: application/json\r\n"
-        connection.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
+        named = {"content-type": "application/json", "transfer-encoding": "chunked", **claim()}
+        fields = "".join(f"{name}: {value}\r\n" for name, value in named.items())
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: ops\r\n{fields}\r\n".encode())
         with suppress(ConnectionError):
             while sent < size:
                 connection.sendall(chunks)

@@ -22,6 +22,18 @@ class Peer:
     transport = asyncio.Transport()
 
 
+class Full(asyncio.Transport):
+    """Its buffer is always full."""
+
+    is_aborted = False
+
+    def get_write_buffer_size(self) -> int:
+        return 64 * 1024
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
 @pytest.fixture
 def ops(sqlite_url: str) -> Iterator[RunningOps]:
     with running_ops(sqlite_url, max_connections_of_one=20) as running:
@@ -60,6 +72,25 @@ def test_a_peer_that_asks_and_never_reads_is_cut(
         assert time.monotonic() < deadline, "the connection is still open"
     assert ops.get("/healthz")
     assert not [record for record in caplog.records if record.exc_info], caplog.text
+
+
+def test_a_long_answer_that_is_read_steadily_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read of it is written anew at once: the buffer looks the same at each sweep."""
+    monkeypatch.setattr(connections, "UNREAD_SECONDS", 0)
+
+    async def sweeps() -> list[bool]:
+        known, peer = Connections(Limits(in_all=8, of_one=8)), Peer()
+        full = peer.transport = Full()
+        known.admit(peer, "10.0.0.1")
+        seen = []
+        for has_read in (True, True, True, False, False):
+            known._abort_unread()
+            seen.append(full.is_aborted)
+            if has_read:
+                known.note_reading(peer)
+        return seen
+
+    assert asyncio.run(sweeps()) == [False, False, False, False, True]
 
 
 def test_one_address_has_so_many_connections_and_no_more(ops: RunningOps) -> None:
